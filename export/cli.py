@@ -1,0 +1,133 @@
+"""`lookalike-export`: models in, releases out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from export.formats import Device, Target
+from gateway.domain.errors import LookalikeError
+from gateway.domain.release import Precision
+
+if TYPE_CHECKING:
+    from export.release_export import ExportOrder, ExportResult
+
+WIDTH_COLUMNS = 80  # of what is printed: a terminal's default, and a log's
+
+app = typer.Typer(
+    name="lookalike-export",
+    help="Turns CLIP models into releases that NVIDIA Triton serves.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The program. A refusal is one sentence and exit code 1; a wrong option is exit code 2."""
+    try:
+        app(args=arguments)
+    except LookalikeError as error:
+        Console(stderr=True, width=WIDTH_COLUMNS).print(Text(f"Error: {error.detail}", style="red"))
+        sys.exit(1)
+
+
+@app.callback()
+def _commands() -> None:
+    """Turns CLIP models into releases that NVIDIA Triton serves."""
+
+
+@app.command()
+def onnx(
+    model: Annotated[
+        str,
+        typer.Option(help="open_clip's name, local-dir:FOLDER or hf-hub:OWNER/NAME."),
+    ],
+    release: Annotated[str, typer.Option(help="The release's name, such as shoes-v2.")],
+    pretrained: Annotated[str | None, typer.Option(help="open_clip's tag of the weights.")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="A file with the weights.")] = None,
+    target: Annotated[Target, typer.Option(help="What Triton computes with.")] = Target.ONNX_CPU,
+    device: Annotated[Device, typer.Option(help="Where --target onnx computes.")] = Device.AUTO,
+    precision: Annotated[Precision, typer.Option(help="The numbers.")] = Precision.FP32,
+    repository: Annotated[Path, typer.Option(help="Triton's folder.")] = Path("model_repository"),
+    force: Annotated[bool, typer.Option("--force", help="Replace a release that exists.")] = False,
+) -> None:
+    """Export a CLIP model as a release for Triton, checked against PyTorch."""
+    console = Console(width=WIDTH_COLUMNS, highlight=False)
+    with console.status("Starting PyTorch"):
+        from export.model_source import ModelChoice
+        from export.release_export import ExportOrder, export_release
+        from export.release_writer import Destination
+    order = ExportOrder(
+        choice=ModelChoice(model, pretrained, checkpoint),
+        destination=Destination(repository, release, replace=force),
+        target=target,
+        precision=precision,
+        device=device,
+    )
+    with console.status("Starting") as status:
+
+        def report(step: str) -> None:
+            console.print(Text(f"· {step}", style="dim"))
+            status.update(step)
+
+        result = export_release(order, report)
+    _print_result(console, order, result)
+
+
+def _print_result(console: Console, order: ExportOrder, result: ExportResult) -> None:
+    release = result.release
+    if result.random_weights:
+        console.print(
+            "Note: no weights were given, so the model is random: good for trying the\n"
+            "machinery, useless for search.",
+            style="yellow",
+        )
+    console.print(f"\nRelease {release.id} is in {order.destination.repository}", style="bold")
+    facts = Table(box=None, show_header=False, pad_edge=False)
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    for name, value in _facts(result):
+        facts.add_row(name, value)
+    console.print(facts)
+    console.print(_files(result))
+    console.print(
+        f"\nNext: serve the folder with Triton, then\n  lookalike verify {release.id}\n"
+        f"  lookalike releases build {release.id}"
+    )
+
+
+def _facts(result: ExportResult) -> list[tuple[str, str]]:
+    release, image, text = result.release, result.release.image, result.release.text
+    buckets = ", ".join(str(bucket) for bucket in text.buckets)
+    return [
+        ("model", release.architecture),
+        ("pictures", f"{image.width_px} x {image.height_px} px, {image.resize_mode} side resized"),
+        ("texts", f"rows of {buckets} tokens, cleaned by {text.clean}"),
+        ("vectors", f"{release.dim} numbers, {release.precision}"),
+        (
+            "parity",
+            f"image {result.image_parity.least_cosine:.7f}, "
+            f"text {result.text_parity.least_cosine:.7f} (least cosine with PyTorch)",
+        ),
+        ("fingerprint", release.fingerprint[:16]),
+    ]
+
+
+def _files(result: ExportResult) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("file", overflow="fold")
+    table.add_column("size", justify="right", no_wrap=True)
+    for name, size_bytes in result.file_bytes.items():
+        table.add_row(name, _size(size_bytes))
+    return table
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:.1f} kB"

@@ -1,0 +1,1 @@
+"""The recipe of the sample model: openly licensed drawings and their words, as pairs."""

@@ -1,0 +1,5 @@
+"""`python -m gateway` is `lookalike`."""
+
+from gateway.cli import main
+
+main()

@@ -1,0 +1,264 @@
+"""The cluster store: Qdrant servers, over gRPC.
+
+A collection's fingerprint and fields stand in its metadata, which servers keep since 1.16; RRF with
+a constant of one's own is of the same release. Older servers are refused by `describe`, because
+they lose the metadata.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from qdrant_client import AsyncQdrantClient, models
+
+from gateway.adapters import qdrant_cluster_query as words
+from gateway.adapters.qdrant_cluster_errors import translated
+from gateway.adapters.qdrant_paging import Pager, Scored
+from gateway.domain import payload as payloads
+from gateway.domain.deadline import Deadline
+from gateway.domain.errors import (
+    BackendUnavailable,
+    LookalikeError,
+    NotFound,
+    SpaceMismatch,
+)
+from gateway.domain.filters import FieldType
+from gateway.domain.ports import CollectionInfo, CollectionSpec, Point, StoredPoint
+from gateway.domain.query import Hit, SearchPlan
+
+ALIAS = "lookalike-active"
+METADATA_KEY = "lookalike"
+READ_POINTS = 256
+POLL_S = 0.5
+
+_GRPC_OPTIONS = {
+    # gRPC's own waits up to two minutes before it tries a server again that was away.
+    "grpc.initial_reconnect_backoff_ms": 100,
+    "grpc.min_reconnect_backoff_ms": 1_000,
+    "grpc.max_reconnect_backoff_ms": 1_000,
+    # A peer that vanished without a word is noticed within half a minute.
+    "grpc.keepalive_time_ms": 20_000,
+    "grpc.keepalive_timeout_ms": 5_000,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterOptions:
+    """Where the cluster is, and how collections are spread over it.
+
+    `shards` None lets the server choose (one for each node). A write is confirmed when
+    `write_consistency` of the `replicas` have it. `timeout_s` ends calls that have no deadline of
+    their own.
+    """
+
+    host: str = "localhost"
+    grpc_port: int = 6334
+    tls: bool = False
+    api_key: str | None = None
+    shards: int | None = None
+    replicas: int = 1
+    write_consistency: int = 1
+    timeout_s: float = 30.0
+
+
+class ClusterIndex:
+    """`CatalogIndex` on a Qdrant cluster. Connects at the first call."""
+
+    def __init__(self, options: ClusterOptions) -> None:
+        self._options = options
+        self._client = AsyncQdrantClient(
+            host=options.host,
+            grpc_port=options.grpc_port,
+            prefer_grpc=True,
+            https=options.tls,
+            api_key=options.api_key,
+            timeout=math.ceil(options.timeout_s),
+            grpc_options=dict(_GRPC_OPTIONS),
+            # It would ask the REST port, in a thread, and print a warning.
+            check_compatibility=False,
+        )
+
+    async def create(self, spec: CollectionSpec) -> None:
+        """See `CatalogIndex`."""
+        known = await self.describe(spec.name)
+        if known is None:
+            try:
+                await self._create(spec)
+            except LookalikeError:
+                # Another gateway may have been faster.
+                known = await self.describe(spec.name)
+                if known is None:
+                    raise
+        if known is not None and known.fingerprint != spec.fingerprint:
+            raise SpaceMismatch(
+                f"The collection {spec.name} was made for another model "
+                f"({known.fingerprint}, not {spec.fingerprint})."
+            )
+        # Also for one that exists: the process that made it may have died on the way.
+        for key, kind in {"id": FieldType.KEYWORD, **spec.fields}.items():
+            async with translated("indexing a field"):
+                await self._client.create_payload_index(
+                    spec.name, key, field_schema=words.field_index(kind)
+                )
+
+    async def _create(self, spec: CollectionSpec) -> None:
+        about = {
+            "dim": spec.dim,
+            "fingerprint": spec.fingerprint,
+            "fields": {key: str(kind) for key, kind in spec.fields.items()},
+        }
+        async with translated("creating a collection"):
+            await self._client.create_collection(
+                spec.name,
+                vectors_config=words.dense_config(spec),
+                sparse_vectors_config=words.sparse_config(),
+                hnsw_config=words.hnsw_config(),
+                shard_number=self._options.shards,
+                replication_factor=self._options.replicas,
+                write_consistency_factor=self._options.write_consistency,
+                metadata={METADATA_KEY: about},
+            )
+
+    async def describe(self, collection: str) -> CollectionInfo | None:
+        """See `CatalogIndex`. SpaceMismatch for a collection that somebody else made."""
+        try:
+            async with translated("describing a collection"):
+                info = await self._client.get_collection(collection)
+        except NotFound:
+            return None
+        about = (info.config.metadata or {}).get(METADATA_KEY)
+        if about is None:
+            raise SpaceMismatch(
+                f"The collection {collection} does not say for which model it was made. "
+                "It is not Lookalike's, or the server is older than Qdrant 1.16."
+            )
+        fields = {key: FieldType(kind) for key, kind in about["fields"].items()}
+        points = info.points_count or 0
+        return CollectionInfo(collection, int(about["dim"]), about["fingerprint"], points, fields)
+
+    async def drop(self, collection: str) -> None:
+        """See `CatalogIndex`. The alias goes too if it points there."""
+        try:
+            async with translated("deleting a collection"):
+                await self._client.delete_collection(collection)
+        except NotFound:
+            return
+
+    async def activate(self, collection: str) -> None:
+        """See `CatalogIndex`."""
+        changes: list[models.AliasOperations] = []
+        if await self.active() is not None:
+            old = models.DeleteAlias(alias_name=ALIAS)
+            changes.append(models.DeleteAliasOperation(delete_alias=old))
+        new = models.CreateAlias(collection_name=collection, alias_name=ALIAS)
+        changes.append(models.CreateAliasOperation(create_alias=new))
+        async with translated("moving the alias"):
+            await self._client.update_collection_aliases(changes)
+
+    async def active(self) -> str | None:
+        """See `CatalogIndex`."""
+        async with translated("reading the alias"):
+            answer = await self._client.get_aliases()
+        return next((a.collection_name for a in answer.aliases if a.alias_name == ALIAS), None)
+
+    async def upsert(self, collection: str, points: Sequence[Point]) -> None:
+        """See `CatalogIndex`."""
+        if points:
+            async with translated("writing points"):
+                await self._client.upsert(collection, [words.to_point(p) for p in points])
+
+    async def delete_points(self, collection: str, ids: Sequence[str]) -> None:
+        """See `CatalogIndex`."""
+        selected = models.PointIdsList(points=list(ids))
+        async with translated("deleting points"):
+            await self._client.delete(collection, selected)
+
+    async def item_points(
+        self, collection: str, item_id: str, deadline: Deadline
+    ) -> list[StoredPoint]:
+        """See `CatalogIndex`."""
+        async with translated("reading an item", deadline):
+            records = [
+                r async for r in self._scroll(collection, words.item_is(item_id), [words.IMAGE])
+            ]
+        return sorted(map(_stored, records), key=lambda p: payloads.picture_no(p.payload))
+
+    async def search(self, collection: str, plan: SearchPlan, deadline: Deadline) -> list[Hit]:
+        """See `CatalogIndex`."""
+        pager = Pager(plan)
+        for window in pager.windows():
+            async with translated("searching the index", deadline):
+                request = words.search_request(plan, window)
+                found = await self._client.query_points(
+                    collection,
+                    query=request.query,
+                    using=request.using,
+                    prefetch=request.prefetch,
+                    query_filter=request.filter,
+                    search_params=request.params,
+                    limit=window.points,
+                    with_payload=request.with_payload or False,
+                    score_threshold=request.score_threshold,
+                    timeout=math.ceil(deadline.remaining_s()),
+                )
+            pager.add(window, [_scored(point) for point in found.points])
+        return pager.hits()
+
+    async def payloads(self, collection: str) -> AsyncIterator[Mapping[str, Any]]:
+        """See `CatalogIndex`."""
+        async for record in self._scroll(collection, None, []):
+            yield record.payload or {}
+
+    async def _scroll(
+        self, collection: str, only: models.Filter | None, vectors: list[str]
+    ) -> AsyncIterator[models.Record]:
+        offset: Any = None
+        while True:
+            async with translated("reading points"):
+                records, offset = await self._client.scroll(
+                    collection,
+                    scroll_filter=only,
+                    limit=READ_POINTS,
+                    offset=offset,
+                    with_payload=True,
+                    with_vectors=vectors,
+                )
+            for record in records:
+                yield record
+            if offset is None:
+                return
+
+    async def optimize(self, collection: str) -> None:
+        """Waits until the servers have built their graphs; they do it by themselves."""
+        while True:
+            async with translated("waiting for the index"):
+                info = await self._client.get_collection(collection)
+            if info.status is models.CollectionStatus.GREEN:
+                return
+            if info.status is models.CollectionStatus.RED:
+                raise BackendUnavailable(f"The optimisation of {collection} failed in Qdrant.")
+            if info.status is models.CollectionStatus.GREY:
+                # A server that was restarted waits for a change before it goes on.
+                async with translated("waking the optimiser"):
+                    await self._client.update_collection(
+                        collection, optimizers_config=models.OptimizersConfigDiff()
+                    )
+            await asyncio.sleep(POLL_S)
+
+    async def close(self) -> None:
+        """See `CatalogIndex`."""
+        await self._client.close()
+
+
+def _scored(point: models.ScoredPoint) -> Scored:
+    return Scored(str(point.id), point.score, point.payload or {})
+
+
+def _stored(record: models.Record) -> StoredPoint:
+    vector = cast(dict[str, list[float]], record.vector)[words.IMAGE]
+    return StoredPoint(str(record.id), np.asarray(vector, np.float32), record.payload or {})

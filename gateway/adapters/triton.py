@@ -1,0 +1,160 @@
+"""The towers on NVIDIA Triton, over its gRPC inference protocol.
+
+The generated stub is used as it is: one request message, raw bytes in and out. Triton says
+`UNAVAILABLE` for a full queue, for a request that expired in the queue and for a server that is
+going away; only the text tells them apart, and only the last may ever be tried again. Nothing is
+retried here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+import grpc.aio
+import numpy as np
+from numpy.typing import NDArray
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+from gateway.domain.deadline import Deadline
+from gateway.domain.errors import (
+    BackendUnavailable,
+    DeadlineExceeded,
+    LookalikeError,
+    Overloaded,
+)
+from gateway.domain.ports import Priority
+from gateway.domain.vectors import Batch
+
+OUTPUT = "vector"
+
+# Triton 24.x was seen to crash on deadlines of a few milliseconds (server issue 7368), and with
+# less than this left no answer arrives in time anyway.
+MIN_REMAINING_S = 0.02
+READY_TIMEOUT_S = 2.0
+MAX_MESSAGE_BYTES = 64 * 2**20
+
+_DATATYPES = {np.dtype(np.uint8): "UINT8", np.dtype(np.int64): "INT64"}
+
+# Triton's own words, from its scheduler and dynamic batcher.
+_QUEUE_FULL = ("Exceeds maximum queue size", "max_queue_size")
+_EXPIRED_IN_QUEUE = ("timeout expired", "Request timeout")
+
+_CHANNEL_OPTIONS = (
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    # A server that comes back is found within a second; gRPC's default grows to two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # Triton must be started with --grpc-http2-min-recv-ping-interval-without-data below this.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 3_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # gRPC's own retries would turn shed load into more load.
+    ("grpc.enable_retries", 0),
+    # All addresses behind a name (a headless service) share the load.
+    ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
+)
+
+
+class TritonInference:
+    """The port `Inference`, on the Triton at `endpoint` (a gRPC target, `host:port`).
+
+    Belongs to the event loop that it is made on.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self._channel = grpc.aio.insecure_channel(endpoint, options=_CHANNEL_OPTIONS)
+        self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
+
+    async def infer(
+        self,
+        model: str,
+        input_name: str,
+        rows: NDArray[np.uint8] | NDArray[np.int64],
+        deadline: Deadline,
+        priority: Priority,
+    ) -> Batch:
+        """Vectors `[n, dim]` for input rows `[n, ...]`; see the port for the errors."""
+        left_s = deadline.require("the model was asked", MIN_REMAINING_S)
+        request = _request(model, input_name, rows, left_s, priority)
+        with _translated(model):
+            response = await self._stub.ModelInfer(request, timeout=left_s)
+        return _vectors(response, len(rows), model)
+
+    async def ready(self, model: str) -> bool:
+        """Whether Triton says that it can serve `model`; False when it cannot be reached."""
+        request = service_pb2.ModelReadyRequest(name=model)
+        try:
+            with _translated(model):
+                answer = await self._stub.ModelReady(request, timeout=READY_TIMEOUT_S)
+        except LookalikeError:
+            return False
+        return bool(answer.ready)
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._channel.close()
+
+
+def _request(
+    model: str,
+    input_name: str,
+    rows: NDArray[np.uint8] | NDArray[np.int64],
+    timeout_s: float,
+    priority: Priority,
+) -> service_pb2.ModelInferRequest:
+    request = service_pb2.ModelInferRequest(model_name=model)
+    tensor = request.inputs.add(
+        name=input_name, datatype=_DATATYPES[rows.dtype], shape=list(rows.shape)
+    )
+    assert tensor is not None
+    request.raw_input_contents.append(rows.tobytes())
+    request.outputs.add(name=OUTPUT)
+    # Bounds the wait in Triton's queue, in microseconds; the gRPC deadline bounds the whole.
+    request.parameters["timeout"].int64_param = int(timeout_s * 1e6)
+    request.parameters["priority"].uint64_param = int(priority)
+    return request
+
+
+def _vectors(response: service_pb2.ModelInferResponse, rows: int, model: str) -> Batch:
+    """The answer's vectors, if they are what a tower gives; BackendUnavailable otherwise.
+
+    A broken Python environment beside Triton (numpy 2 is one) gives empty tensors and no error.
+    """
+    if len(response.outputs) == 1 and len(response.raw_output_contents) == 1:
+        output, raw = response.outputs[0], response.raw_output_contents[0]
+        shape = tuple(output.shape)
+        if output.datatype == "FP32" and len(shape) == 2 and shape[0] == rows:
+            if len(raw) == 4 * shape[0] * shape[1] > 0:
+                vectors = np.frombuffer(raw, dtype="<f4").reshape(shape)
+                if np.isfinite(vectors).all():
+                    return vectors
+    raise BackendUnavailable(f"Triton's model {model} gave something other than {rows} vectors.")
+
+
+@contextmanager
+def _translated(model: str) -> Iterator[None]:
+    """gRPC's and grpc.aio's exceptions as this product's own."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as exc:
+        raise _meaning(exc.code(), exc.details() or "", model) from exc
+    except (grpc.aio.UsageError, grpc.aio.InternalError, RuntimeError) as exc:
+        raise BackendUnavailable(f"The connection to Triton is closed or broken: {exc}") from exc
+
+
+def _meaning(code: grpc.StatusCode, text: str, model: str) -> LookalikeError:
+    if any(words in text for words in _QUEUE_FULL) or code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return Overloaded("The model's queue is full.")
+    if any(words in text for words in _EXPIRED_IN_QUEUE):
+        return DeadlineExceeded("The request's time ran out in the model's queue.")
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return DeadlineExceeded("The request's time ran out while the model was working.")
+    if code in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
+        return BackendUnavailable(f"Triton refused the request for model {model}: {text}")
+    return BackendUnavailable(f"Triton cannot be reached or fails ({code.name}).")

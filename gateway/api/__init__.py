@@ -1,0 +1,1 @@
+"""The edges: HTTP, gRPC, and the one table from errors to status codes."""

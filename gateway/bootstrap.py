@@ -1,0 +1,123 @@
+"""The one composition root: settings in, a running set of services out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import httpx
+
+from gateway.adapters.bm25 import Bm25Model
+from gateway.adapters.picture_source import PictureFiles
+from gateway.adapters.qdrant_edge import EdgeIndex
+from gateway.adapters.release_files import list_releases, load_release
+from gateway.adapters.triton import TritonInference
+from gateway.domain.errors import StartupProblem
+from gateway.domain.loaded_release import LoadedRelease
+from gateway.domain.ports import CatalogIndex, Inference
+from gateway.preprocess.image import PictureLimits
+from gateway.services.active_release import ActiveReleases
+from gateway.services.admission import Admission
+from gateway.services.catalog import CatalogService
+from gateway.services.encoder import Encoder, TextVectorCache
+from gateway.services.gateway import Gateway, Timeouts
+from gateway.services.indexing import Indexing
+from gateway.services.readiness import ReadinessCheck
+from gateway.services.search import SearchService
+from gateway.settings import Settings, Store
+from gateway.telemetry import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """The services, and below them what commands of the CLI use directly."""
+
+    gateway: Gateway
+    indexing: Indexing
+    index: CatalogIndex
+    inference: Inference
+
+
+@asynccontextmanager
+async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
+    """Everything wired and running, on this event loop; all of it closed at the end.
+
+    Raises StartupProblem when the index folder or the Qdrant client cannot be opened.
+    """
+    metrics = Metrics()
+    async with AsyncExitStack() as stack:
+        index = _open_index(settings)
+        stack.push_async_callback(index.close)
+        inference = TritonInference(settings.triton)
+        stack.push_async_callback(inference.close)
+        client = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=True))
+        workers = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
+        stack.callback(workers.shutdown, cancel_futures=True)
+
+        def load(release_id: str) -> LoadedRelease:
+            return load_release(settings.model_repository, release_id)
+
+        limits = PictureLimits(settings.max_picture_bytes, settings.max_picture_pixels)
+        cache = TextVectorCache(settings.text_cache_entries, metrics)
+        encoder = Encoder(inference, limits, workers, cache)
+        lexical = Bm25Model()
+        releases = ActiveReleases(index, load, metrics)
+        pictures = PictureFiles(settings.pictures_folder, settings.max_picture_bytes, client)
+        catalog = CatalogService(index, encoder, lexical, pictures)
+        admission = Admission(settings.max_in_flight, metrics)
+        gateway = Gateway(
+            search=SearchService(releases, encoder, index, lexical, admission),
+            catalog=catalog,
+            releases=releases,
+            readiness=ReadinessCheck(releases, inference, index),
+            metrics=metrics,
+            timeouts=Timeouts(settings.default_timeout_s, settings.max_timeout_s),
+        )
+        await releases.refresh()
+        follower = asyncio.create_task(releases.follow())
+        stack.push_async_callback(_cancelled, follower)
+        yield Assembly(gateway, Indexing(index, releases, catalog), index, inference)
+
+
+def only_release(settings: Settings) -> str:
+    """The id of the repository's release if it has exactly one; StartupProblem otherwise."""
+    ids = list_releases(settings.model_repository)
+    if len(ids) == 1:
+        return ids[0]
+    if not ids:
+        raise StartupProblem(
+            f"{settings.model_repository} holds no release. Export one with `lookalike-export onnx`, "
+            f"or set LOOKALIKE_MODEL_REPOSITORY."
+        )
+    raise StartupProblem(
+        f"{settings.model_repository} holds several releases ({', '.join(ids)}): say which with "
+        f"--release."
+    )
+
+
+def _open_index(settings: Settings) -> CatalogIndex:
+    if settings.store is Store.EDGE:
+        return EdgeIndex.open(settings.edge_folder)
+    # Not for one machine: the client and what it imports take 40 MB.
+    from gateway.adapters.qdrant_cluster import ClusterIndex, ClusterOptions
+
+    key = settings.qdrant_api_key
+    return ClusterIndex(
+        ClusterOptions(
+            host=settings.qdrant_host,
+            grpc_port=settings.qdrant_grpc_port,
+            tls=settings.qdrant_tls,
+            api_key=None if key is None else key.get_secret_value(),
+            replicas=settings.qdrant_replicas,
+            write_consistency=settings.qdrant_write_consistency,
+        )
+    )
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

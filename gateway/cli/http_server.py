@@ -1,0 +1,87 @@
+"""The HTTP edge on a socket of ours, from ready to drained."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+
+from gateway.api.http_api import create_app
+from gateway.domain.errors import StartupProblem
+from gateway.services.gateway import Gateway
+
+DRAIN_TIMEOUT_S = 20
+BACKLOG = 2048
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket, taken before anything slow starts; StartupProblem if the port is not to
+    be had."""
+    try:
+        info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = info[0]
+        sock = socket.socket(family, kind, protocol)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(BACKLOG)
+    except OSError as exc:
+        if exc.errno == errno.EADDRINUSE:
+            raise StartupProblem(
+                f"Port {port} on {host} is in use. Stop what uses it, or choose another with "
+                f"`--port` (`make demo ARGS='--port 8081'`)."
+            ) from exc
+        raise StartupProblem(f"Cannot listen on {host}:{port}: {exc.strerror or exc}.") from exc
+    return sock
+
+
+def url_of(sock: socket.socket) -> str:
+    """The address to type into a browser."""
+    host, port = sock.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which tells when it answers and leaves the readiness to us."""
+
+    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
+        super().__init__(config)
+        self.answering = asyncio.Event()
+        self._gateway = gateway
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """From here on requests are answered."""
+        await super().startup(sockets)
+        self.answering.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Not ready any more; what was accepted is finished."""
+        self._gateway.readiness.drain()
+        await super().shutdown(sockets)
+
+
+@asynccontextmanager
+async def answering(
+    gateway: Gateway, sock: socket.socket, max_picture_bytes: int
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Serves `gateway` for the block; the task ends when a signal asked the server to stop."""
+    config = uvicorn.Config(
+        create_app(gateway, max_picture_bytes),
+        loop="uvloop",
+        http="httptools",
+        lifespan="off",
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=DRAIN_TIMEOUT_S,
+    )
+    server = _Server(config, gateway)
+    task = asyncio.create_task(server.serve(sockets=[sock]))
+    try:
+        await server.answering.wait()
+        yield task
+    finally:
+        server.should_exit = True
+        await task

@@ -1,0 +1,1 @@
+"""Frozen types and ports. No I/O, no framework, nothing but the words of the field."""

@@ -1,0 +1,170 @@
+"""What the services need of the world outside."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.domain.deadline import Deadline
+from gateway.domain.filters import FieldType
+from gateway.domain.query import Hit, SearchPlan, Sparse
+from gateway.domain.vectors import Batch, Vector
+
+
+class Priority(IntEnum):
+    """Triton's priority level of a request; the lower number goes first."""
+
+    INTERACTIVE = 1
+    BULK = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One picture of one item, as stored. `payload` is flat JSON; see `gateway.domain.payload`."""
+
+    id: str
+    image: Vector
+    text: Sparse
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPoint:
+    """A point read back: its vector and payload."""
+
+    id: str
+    image: Vector
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionSpec:
+    """How a collection is made. `fields` are the payload fields that can be filtered."""
+
+    name: str
+    dim: int
+    fingerprint: str
+    fields: Mapping[str, FieldType]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionInfo:
+    """What a collection is: the fingerprint it was made for and its number of points."""
+
+    name: str
+    dim: int
+    fingerprint: str
+    points: int
+    fields: Mapping[str, FieldType]
+
+
+class Inference(Protocol):
+    """The towers, behind a server that batches across requests."""
+
+    async def infer(
+        self,
+        model: str,
+        input_name: str,
+        rows: NDArray[np.uint8] | NDArray[np.int64],
+        deadline: Deadline,
+        priority: Priority,
+    ) -> Batch:
+        """Vectors `[n, dim]` for input rows `[n, ...]`.
+
+        Raises Overloaded, DeadlineExceeded or BackendUnavailable.
+        """
+        ...
+
+    async def ready(self, model: str) -> bool:
+        """Whether the server says that it can serve `model`. False when it cannot be reached."""
+        ...
+
+    async def close(self) -> None:
+        """Lets go of connections."""
+        ...
+
+
+class CatalogIndex(Protocol):
+    """Collections of points, and the alias that names the active one.
+
+    Every call raises BackendUnavailable or DeadlineExceeded when the store fails, and NotFound
+    for a collection that does not exist.
+    """
+
+    async def create(self, spec: CollectionSpec) -> None:
+        """Makes an empty collection; a no-op if one with the same fingerprint exists.
+
+        SpaceMismatch if one with another fingerprint does.
+        """
+        ...
+
+    async def describe(self, collection: str) -> CollectionInfo | None:
+        """The collection's description, or None if there is no such collection."""
+        ...
+
+    async def drop(self, collection: str) -> None:
+        """Deletes a collection; a no-op if it does not exist."""
+        ...
+
+    async def activate(self, collection: str) -> None:
+        """Points the alias at `collection`, atomically."""
+        ...
+
+    async def active(self) -> str | None:
+        """The name of the collection that the alias points at, or None."""
+        ...
+
+    async def upsert(self, collection: str, points: Sequence[Point]) -> None:
+        """Writes points, durable when it returns. A point with the same id is replaced."""
+        ...
+
+    async def delete_points(self, collection: str, ids: Sequence[str]) -> None:
+        """Removes points by id; unknown ids are no error."""
+        ...
+
+    async def item_points(
+        self, collection: str, item_id: str, deadline: Deadline
+    ) -> list[StoredPoint]:
+        """All points of one item in the order of its pictures; empty if there is no such item."""
+        ...
+
+    async def search(self, collection: str, plan: SearchPlan, deadline: Deadline) -> list[Hit]:
+        """The plan's best items, best first, each once by its best picture."""
+        ...
+
+    def payloads(self, collection: str) -> AsyncIterator[Mapping[str, Any]]:
+        """Every point's payload, in no particular order."""
+        ...
+
+    async def optimize(self, collection: str) -> None:
+        """Finishes index building that the store has put off, if it works that way."""
+        ...
+
+    async def close(self) -> None:
+        """Flushes and lets go of files and connections."""
+        ...
+
+
+class LexicalModel(Protocol):
+    """BM25 term weights."""
+
+    def document(self, text: str) -> Sparse:
+        """Weights of an item's words."""
+        ...
+
+    def query(self, text: str) -> Sparse:
+        """Weights of a query's words; empty for text without words."""
+        ...
+
+
+class PictureSource(Protocol):
+    """Where an item's pictures come from."""
+
+    async def read(self, uri: str) -> bytes:
+        """The encoded picture; UnfetchablePicture or PictureTooLarge when there is none to use."""
+        ...

@@ -1,0 +1,1 @@
+"""One machine: Triton from its wheel, a sample catalogue, one process tree."""

@@ -1,0 +1,1 @@
+"""Pure functions from what a shopper sends to what a tower takes."""

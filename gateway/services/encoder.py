@@ -1,0 +1,130 @@
+"""Pictures and words to vectors of one release's space."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import Executor
+
+import numpy as np
+
+from gateway.domain.deadline import Deadline
+from gateway.domain.errors import Overloaded
+from gateway.domain.loaded_release import LoadedRelease
+from gateway.domain.ports import Inference, Priority
+from gateway.domain.query import Crop
+from gateway.domain.vectors import Batch, Vector
+from gateway.preprocess.image import PictureLimits, Pixels, decode_to_pixels
+from gateway.telemetry import Metrics, Timings
+
+IMAGE_INPUT = "image"
+TEXT_INPUT = "text"
+BULK_BACKOFF_S = 0.2
+
+
+class TextVectorCache:
+    """The vectors of the latest distinct texts, least recently used first out."""
+
+    def __init__(self, capacity: int, metrics: Metrics) -> None:
+        self._capacity = capacity
+        self._vectors: OrderedDict[tuple[str, str], Vector] = OrderedDict()
+        self._metrics = metrics
+
+    def get(self, fingerprint: str, text: str) -> Vector | None:
+        """The vector of `text` in that space, if it is still here."""
+        key = (fingerprint, text)
+        vector = self._vectors.get(key)
+        if vector is not None:
+            self._vectors.move_to_end(key)
+        self._metrics.text_cache.labels("miss" if vector is None else "hit").inc()
+        return vector
+
+    def put(self, fingerprint: str, text: str, vector: Vector) -> None:
+        """Keeps a vector, and lets go of the one unused for longest when there are too many."""
+        self._vectors[fingerprint, text] = vector
+        if len(self._vectors) > self._capacity:
+            self._vectors.popitem(last=False)
+
+
+class Encoder:
+    """Decodes on `workers`, infers on Triton, one row to a request so that Triton batches."""
+
+    def __init__(
+        self,
+        inference: Inference,
+        limits: PictureLimits,
+        workers: Executor,
+        cache: TextVectorCache,
+    ) -> None:
+        self._inference = inference
+        self._limits = limits
+        self._workers = workers
+        self._cache = cache
+
+    async def text(
+        self, text: str, loaded: LoadedRelease, deadline: Deadline, timings: Timings
+    ) -> Vector:
+        """The unit vector `[dim]` of some words; repeated words need no model."""
+        release = loaded.release
+        cached = self._cache.get(release.fingerprint, text)
+        if cached is not None:
+            return cached
+        with timings.stage("tokenise"):
+            row = loaded.tokenizer.encode(text)
+        with timings.stage("infer"):
+            vectors = await self._inference.infer(
+                release.text.model, TEXT_INPUT, row[np.newaxis], deadline, Priority.INTERACTIVE
+            )
+        vector: Vector = vectors[0]
+        self._cache.put(release.fingerprint, text, vector)
+        return vector
+
+    async def picture(
+        self,
+        data: bytes,
+        crop: Crop | None,
+        loaded: LoadedRelease,
+        deadline: Deadline,
+        timings: Timings,
+    ) -> Vector:
+        """The unit vector `[dim]` of an encoded picture.
+
+        Raises UndecodablePicture or PictureTooLarge.
+        """
+        with timings.stage("decode"):
+            pixels = await self.pixels(data, crop, loaded)
+        with timings.stage("infer"):
+            vectors = await self._inference.infer(
+                loaded.release.image.model,
+                IMAGE_INPUT,
+                pixels[np.newaxis],
+                deadline,
+                Priority.INTERACTIVE,
+            )
+        vector: Vector = vectors[0]
+        return vector
+
+    async def pixels(self, data: bytes, crop: Crop | None, loaded: LoadedRelease) -> Pixels:
+        """The image tower's input `[height, width, 3]`, made on a worker thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._workers, decode_to_pixels, data, loaded.release.image, self._limits, crop
+        )
+
+    async def pictures(
+        self, pixels: Sequence[Pixels], loaded: LoadedRelease, deadline: Deadline
+    ) -> Batch:
+        """Unit vectors `[n, dim]` of many pictures, in one request of bulk priority.
+
+        Bulk work gives way: while there is no room it waits, until the deadline.
+        """
+        rows = np.stack(pixels)
+        while True:
+            try:
+                return await self._inference.infer(
+                    loaded.release.image.model, IMAGE_INPUT, rows, deadline, Priority.BULK
+                )
+            except Overloaded:
+                deadline.require("there was room for bulk work")
+                await asyncio.sleep(BULK_BACKOFF_S)

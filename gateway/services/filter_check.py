@@ -1,0 +1,73 @@
+"""Whether a filter makes sense for a collection: known fields, conditions that fit their type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.domain.errors import BadFilter, UnknownField
+from gateway.domain.filters import (
+    Condition,
+    FieldType,
+    Filter,
+    GeoBox,
+    GeoRadius,
+    MatchAny,
+    MatchText,
+    MatchValue,
+    Range,
+)
+
+Fields = Mapping[str, FieldType]
+
+
+def check_filter(filter_: Filter, fields: Fields, at: str = "filter") -> None:
+    """Raises UnknownField or BadFilter, naming the place in the filter, at the first fault."""
+    clauses = {"must": filter_.must, "should": filter_.should, "must_not": filter_.must_not}
+    for clause, conditions in clauses.items():
+        for number, condition in enumerate(conditions):
+            _check(condition, fields, f"{at}.{clause}[{number}]")
+
+
+def _check(condition: Condition, fields: Fields, at: str) -> None:
+    if isinstance(condition, Filter):
+        check_filter(condition, fields, at)
+        return
+    kind = fields.get(condition.key)
+    if kind is None:
+        known = ", ".join(sorted(fields))
+        raise UnknownField(
+            f"{condition.key!r} cannot be filtered by. Known fields: {known}.", field=f"{at}.key"
+        )
+    if not _fits(condition, kind):
+        raise BadFilter(f"{condition.key!r} is of type {kind}; it takes {_TAKES[kind]}.", field=at)
+
+
+_TAKES: Mapping[FieldType, str] = {
+    FieldType.KEYWORD: "match with a string value or any of several strings",
+    FieldType.INTEGER: "match with a whole number, or range",
+    FieldType.FLOAT: "range",
+    FieldType.BOOL: "match with true or false",
+    FieldType.TEXT: "match with text",
+    FieldType.GEO: "geo_radius or geo_bounding_box",
+    FieldType.DATETIME: "range",
+}
+
+
+def _fits(condition: Condition, kind: FieldType) -> bool:
+    match condition:
+        case MatchValue(value=bool()):
+            return kind is FieldType.BOOL
+        case MatchValue(value=int()):
+            return kind is FieldType.INTEGER
+        case MatchValue(value=str()):
+            return kind is FieldType.KEYWORD
+        case MatchAny(values=values):
+            strings = all(isinstance(v, str) for v in values)
+            return kind is (FieldType.KEYWORD if strings else FieldType.INTEGER)
+        case MatchText():
+            return kind is FieldType.TEXT
+        case Range():
+            return kind in (FieldType.INTEGER, FieldType.FLOAT)
+        case GeoRadius() | GeoBox():
+            return kind is FieldType.GEO
+    return False

@@ -1,0 +1,32 @@
+"""All services of one gateway process, as the edges call them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.services.active_release import ActiveReleases
+from gateway.services.catalog import CatalogService
+from gateway.services.readiness import ReadinessCheck
+from gateway.services.search import SearchService
+from gateway.telemetry import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Assembled by `gateway.bootstrap`, or by a test with fakes behind the ports."""
+
+    search: SearchService
+    catalog: CatalogService
+    releases: ActiveReleases
+    readiness: ReadinessCheck
+    metrics: Metrics
+    timeouts: Timeouts
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds that a request has: if it names none, at most, and for a write (which embeds)."""
+
+    default_s: float = 2.0
+    most_s: float = 30.0
+    write_s: float = 30.0

@@ -1,0 +1,70 @@
+"""Ready means: this gateway would answer a search rightly now."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from gateway.domain.deadline import Deadline
+from gateway.domain.errors import LookalikeError
+from gateway.domain.ports import CatalogIndex, Inference
+from gateway.services.active_release import ActiveReleases, check_space
+from gateway.services.verification import verify
+
+CHECK_TIMEOUT_S = 2.0
+# Probes come every few seconds from every balancer; the model need not prove itself to each.
+PROOF_VALID_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether to send searches here, and if not, why not."""
+
+    ready: bool
+    release: str | None
+    reason: str | None
+
+
+class ReadinessCheck:
+    """Checks the store, the guard between model and collection, and one golden input per tower."""
+
+    def __init__(self, releases: ActiveReleases, inference: Inference, index: CatalogIndex) -> None:
+        self._releases = releases
+        self._inference = inference
+        self._index = index
+        self._proven: tuple[str, float] | None = None  # fingerprint, monotonic seconds
+        self._draining = False
+
+    def drain(self) -> None:
+        """From now on: not ready, so that balancers look elsewhere."""
+        self._draining = True
+
+    async def check(self) -> Readiness:
+        """Never raises for a backend's fault: that is what it reports."""
+        if self._draining:
+            return Readiness(False, None, "The gateway is shutting down.")
+        try:
+            active = self._releases.active()
+            info = await self._index.describe(active.collection.name)
+            if info is None:
+                return Readiness(False, active.id, "The active collection is gone.")
+            check_space(active.loaded, info)
+            await self._prove(active.loaded.release.fingerprint)
+        except LookalikeError as exc:
+            return Readiness(False, None, exc.detail)
+        return Readiness(True, active.id, None)
+
+    async def _prove(self, fingerprint: str) -> None:
+        if self._proven is not None:
+            proven, at_s = self._proven
+            if proven == fingerprint and time.monotonic() - at_s < PROOF_VALID_S:
+                return
+        self._proven = None
+        loaded = self._releases.active().loaded
+        parity = await verify(self._inference, loaded, Deadline.after(CHECK_TIMEOUT_S), most=1)
+        if not parity.passed:
+            raise LookalikeError(
+                f"Triton's vectors are not those of release {parity.release}: cosine "
+                f"{min(parity.image.least, parity.text.least):.4f} to PyTorch's."
+            )
+        self._proven = (fingerprint, time.monotonic())
