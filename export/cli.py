@@ -12,14 +12,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from export.finetune.command import finetune
 from export.formats import Device, Target
+from export.sample.command import sample_data, sample_quality
 from gateway.domain.errors import LookalikeError
-from gateway.domain.release import Precision
+from gateway.domain.release import Precision, ResizeMode
 
 if TYPE_CHECKING:
     from export.release_export import ExportOrder, ExportResult
 
 WIDTH_COLUMNS = 80  # of what is printed: a terminal's default, and a log's
+
+_RESIZING = {
+    ResizeMode.SHORTEST: "the short side fitted, the rest cropped",
+    ResizeMode.LONGEST: "the long side fitted, the rest filled",
+    ResizeMode.SQUASH: "both sides fitted",
+}
 
 app = typer.Typer(
     name="lookalike-export",
@@ -38,13 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
-@app.callback()
-def _commands() -> None:
-    """Turns CLIP models into releases that NVIDIA Triton serves."""
+app.command()(finetune)
+app.command()(sample_data)
+app.command()(sample_quality)
 
 
 @app.command()
-def onnx(
+def onnx(  # noqa: PLR0913 - typer reads the options off the signature
     model: Annotated[
         str,
         typer.Option(help="open_clip's name, local-dir:FOLDER or hf-hub:OWNER/NAME."),
@@ -98,8 +106,8 @@ def _print_result(console: Console, order: ExportOrder, result: ExportResult) ->
     console.print(facts)
     console.print(_files(result))
     console.print(
-        f"\nNext: serve the folder with Triton, then\n  lookalike verify {release.id}\n"
-        f"  lookalike releases build {release.id}"
+        f"\nNext: serve {order.destination.repository} with Triton, then compare what it answers"
+        f" with PyTorch:\n  lookalike verify {release.id}"
     )
 
 
@@ -108,7 +116,7 @@ def _facts(result: ExportResult) -> list[tuple[str, str]]:
     buckets = ", ".join(str(bucket) for bucket in text.buckets)
     return [
         ("model", release.architecture),
-        ("pictures", f"{image.width_px} x {image.height_px} px, {image.resize_mode} side resized"),
+        ("pictures", f"{image.width_px} x {image.height_px} px, {_RESIZING[image.resize_mode]}"),
         ("texts", f"rows of {buckets} tokens, cleaned by {text.clean}"),
         ("vectors", f"{release.dim} numbers, {release.precision}"),
         (

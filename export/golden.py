@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from export.errors import ExportRefused
 from export.model_source import Pixels, SourceModel
 from gateway.domain.loaded_release import Golden
 from gateway.domain.vectors import Batch
@@ -29,12 +30,22 @@ STRINGS = (
 def golden_set(source: SourceModel) -> Golden:
     """The golden inputs of `source` and its own vectors for them."""
     images = golden_images(source.pixels)
-    texts: NDArray[np.int64] = source.tokenizer(list(STRINGS)).numpy().astype(np.int64)
-    with torch.no_grad():
-        image_vectors = source.network.encode_image(  # type: ignore[operator]
-            _normalised(images, source.pixels)
+    texts: NDArray[np.int64] = source.tokenizer(list(STRINGS)).numpy()
+    vocabulary = getattr(source.network, "vocab_size", None)
+    if isinstance(vocabulary, int) and texts.max() >= vocabulary > 0:
+        raise ExportRefused(
+            f"The tokenizer gives token {texts.max()}; the model has {vocabulary} tokens only."
         )
-        text_vectors = source.network.encode_text(torch.from_numpy(texts))  # type: ignore[operator]
+    with torch.no_grad():
+        try:
+            image_vectors = source.network.encode_image(  # type: ignore[operator]
+                _normalised(images, source.pixels)
+            )
+            text_vectors = source.network.encode_text(  # type: ignore[operator]
+                torch.from_numpy(texts)
+            )
+        except (AssertionError, RuntimeError) as exc:
+            raise ExportRefused(f"The model does not take its own inputs: {exc}") from exc
     return Golden(
         images=images,
         image_vectors=_unit(image_vectors),
@@ -45,7 +56,7 @@ def golden_set(source: SourceModel) -> Golden:
 
 
 def golden_images(pixels: Pixels) -> NDArray[np.uint8]:
-    """Made-up pictures `[6, height, width, 3]`: a ramp, a disc, stripes, blocks, noise and black."""
+    """Made-up pictures `[6, height, width, 3]`: ramp, disc, stripes, blocks, noise, black."""
     height, width = pixels.height_px, pixels.width_px
     y, x = np.mgrid[0:height, 0:width]
     down, across = y / max(height - 1, 1), x / max(width - 1, 1)  # 0 to 1
@@ -59,7 +70,8 @@ def golden_images(pixels: Pixels) -> NDArray[np.uint8]:
     noise = random.random((height, width, 3))
     black = np.zeros((height, width, 3))
     pictures = np.stack([ramp, disc, stripes, blocks, noise, black])
-    return np.rint(pictures * 255).astype(np.uint8)
+    images: NDArray[np.uint8] = np.rint(pictures * 255).astype(np.uint8)
+    return images
 
 
 def _normalised(images: NDArray[np.uint8], pixels: Pixels) -> Tensor:

@@ -18,10 +18,22 @@ from open_clip.transform import PreprocessCfg
 from torch import nn
 
 from export.errors import ExportRefused
+from export.tokenizer_json import OpenClipTokenizer
 from gateway.domain.release import Interpolation, ResizeMode
 
 LOCAL_PREFIX = "local-dir:"
 HUB_PREFIX = "hf-hub:"
+# What open_clip, timm, transformers and PyTorch raise for a model that they cannot make.
+_LOADING_ERRORS = (
+    AssertionError,
+    ImportError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
 RANDOM_SEED = 0  # of the initialisation when a model comes without weights
 
 
@@ -57,7 +69,7 @@ class SourceModel:
 
     architecture: str
     network: nn.Module
-    tokenizer: Any
+    tokenizer: OpenClipTokenizer
     pixels: Pixels
     random_weights: bool
 
@@ -72,7 +84,9 @@ def load_model(choice: ModelChoice) -> SourceModel:
     pretrained = str(choice.checkpoint) if choice.checkpoint else choice.pretrained
     torch.manual_seed(RANDOM_SEED)
     with _as_refusal(choice.name):
-        network = open_clip.create_model(choice.name, pretrained=pretrained, device="cpu")
+        network = open_clip.create_model(
+            choice.name, pretrained=pretrained, device="cpu", pretrained_text=False
+        )
         tokenizer = open_clip.get_tokenizer(choice.name)
     network.eval().requires_grad_(False)
     return SourceModel(
@@ -128,7 +142,7 @@ def _either(names: list[str]) -> str:
 def _as_refusal(name: str) -> Iterator[None]:
     """open_clip's many ways to fail, as one. Its warning of a wrong activation counts as failure:
     QuickGELU weights in a GELU network give plausible vectors that are wrong."""
-    logging.getLogger().setLevel(logging.ERROR)  # open_clip tells its progress as warnings
+    logging.disable(logging.ERROR)  # open_clip logs what it then raises, and its progress
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="QuickGELU mismatch")
         try:
@@ -137,9 +151,11 @@ def _as_refusal(name: str) -> Iterator[None]:
             raise ExportRefused(
                 f"{exc} Use the model name that ends in -quickgelu for weights trained with it."
             ) from exc
-        except (RuntimeError, ValueError, OSError, KeyError, TypeError, ImportError) as exc:
+        except _LOADING_ERRORS as exc:
             reason = " ".join(str(exc).split())
             raise ExportRefused(f"{name} cannot be loaded: {reason[:300]}") from exc
+        finally:
+            logging.disable(logging.NOTSET)
 
 
 def _architecture(choice: ModelChoice) -> str:

@@ -63,10 +63,8 @@ def write_graph(tower: nn.Module, graph_input: GraphInput, folder: Path) -> Path
 class GraphRunner:
     """Runs an ONNX file on the CPU, as the `onnx-cpu` target does."""
 
-    def __init__(self, path: Path, threads: int = 0) -> None:
-        """`threads` 0 means all cores."""
+    def __init__(self, path: Path) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
         options.log_severity_level = 3  # errors; the warnings are about its own optimisations
         self._session = onnxruntime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
@@ -136,12 +134,10 @@ def _strip_nodes(nodes: list[onnx.NodeProto]) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """The exporter's chatter about its own internals stays out of the command's output."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    logging.disable(logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             yield
         finally:
-            logger.setLevel(level)
+            logging.disable(logging.NOTSET)

@@ -1,7 +1,7 @@
 """A tower on Triton's Python backend, computed by ONNX Runtime on the CPU.
 
 The exporter copies this file, as it stands, beside `model.onnx`. What it needs to know stands in
-the model's config: the tensors' names and, as parameters, the numbers of threads.
+the model's config: the tensors' names, the number of instances and, as a parameter, of threads.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class TritonPythonModel:
         folder = Path(args["model_repository"]) / args["model_version"]
         self._session = onnxruntime.InferenceSession(
             str(folder / "model.onnx"),
-            _session_options(config["parameters"]),
+            _session_options(config),
             providers=["CPUExecutionProvider"],
         )
 
@@ -82,10 +82,18 @@ class TritonPythonModel:
         ]
 
 
-def _session_options(parameters: dict[str, dict[str, str]]) -> onnxruntime.SessionOptions:
+def _session_options(config: dict[str, Any]) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = int(parameters["intra_op_thread_count"]["string_value"])
-    options.inter_op_num_threads = int(parameters["inter_op_thread_count"]["string_value"])
+    options.intra_op_num_threads = _threads(config)
+    options.inter_op_num_threads = 1
     # Waiting threads would spin on cores that the other tower and the gateway need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
+
+
+def _threads(config: dict[str, Any]) -> int:
+    """The configured number of threads; for 0, the cores that this process may use, shared fairly
+    among the tower's instances."""
+    configured = int(config["parameters"]["intra_op_thread_count"]["string_value"])
+    instances = sum(int(group["count"]) for group in config["instance_group"])
+    return configured or max(1, len(os.sched_getaffinity(0)) // instances)

@@ -18,7 +18,7 @@ from export.onnx_graph import GraphInput, GraphRunner, write_graph
 from export.parity import TowerParity, image_parity, require, text_parity
 from export.release_writer import Destination, staged
 from export.tensor_names import IMAGE_INPUT, TEXT_INPUT
-from export.tokenizer_json import ConvertedTokenizer, convert
+from export.tokenizer_json import ConvertedTokenizer, convert, text_half
 from export.towers import ImageTowerModule, buckets_for, text_tower
 from export.triton_config import (
     INT64,
@@ -127,13 +127,7 @@ def _load(order: ExportOrder, report: Report) -> _Parts:
         tokenizer=tokenizer,
         golden=golden,
         image=_image_half(f"{release_id}-image", pixels),
-        text=TextTower(
-            model=f"{release_id}-text",
-            buckets=buckets,
-            pad_id=tokenizer.pad_id,
-            end_id=tokenizer.end_id,
-            clean=tokenizer.clean,
-        ),
+        text=text_half(tokenizer, f"{release_id}-text", buckets),
     )
 
 

@@ -31,8 +31,8 @@ class Destination:
 def staged(destination: Destination) -> Iterator[Path]:
     """A folder to build the release in; what it holds is moved into the repository at the end.
 
-    The folder is inside the repository, so that moving is renaming. The manifest is moved last: a
-    release exists exactly when its manifest does. If the body raises, nothing is left behind.
+    Moving is renaming, and the manifest is moved last: a release exists exactly when its manifest
+    does. If the body raises, nothing is left behind.
 
     Raises ExportRefused if the name is unusable, the release exists and is not to be replaced, or
     another export of it is running.
@@ -44,7 +44,7 @@ def staged(destination: Destination) -> Iterator[Path]:
     try:
         _check_free(destination)
         _sweep(destination)
-        folder = Path(tempfile.mkdtemp(prefix=_prefix(destination), dir=repository))
+        folder = Path(tempfile.mkdtemp(prefix=_prefix(destination), dir=_workshop(repository)))
         try:
             with _locked(folder):
                 yield folder
@@ -77,13 +77,23 @@ def _check_free(destination: Destination) -> None:
         )
 
 
+def _workshop(repository: Path) -> Path:
+    """Where releases are built: beside the repository, for a Triton that starts meanwhile takes
+    every folder in it for a model. Inside it where that is another file system, as a mounted
+    volume is, since only a rename puts a release into place at once."""
+    beside = repository.resolve().parent
+    same = beside.stat().st_dev == repository.stat().st_dev
+    return beside if same and os.access(beside, os.W_OK) else repository
+
+
 def _prefix(destination: Destination) -> str:
-    return f".exporting-{destination.release_id}-"
+    # The plus sign is in no release's name, so no name is the beginning of another.
+    return f".{destination.repository.resolve().name}+{destination.release_id}+"
 
 
 def _sweep(destination: Destination) -> None:
     """Removes what a killed export left; refuses if the folder's lock shows that it still runs."""
-    for folder in destination.repository.glob(f"{_prefix(destination)}*"):
+    for folder in _workshop(destination.repository).glob(f"{_prefix(destination)}*"):
         with _locked(folder):
             shutil.rmtree(folder)
 
@@ -97,7 +107,7 @@ def _locked(folder: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
             raise ExportRefused(
-                f"Another export into {folder.parent} under this name is running; wait for it."
+                "Another export of a release of this name is running; wait until it is done."
             ) from exc
         yield
     finally:
@@ -118,12 +128,12 @@ def _publish(folder: Path, destination: Destination) -> None:
                 moved.append(_move(repository / name, replaced / name))
         for name in (*names, manifest):
             moved.append(_move(folder / name, repository / name))
-    except OSError as exc:
+    except BaseException as exc:
         for source, target in reversed(moved):
             target.rename(source)
-        raise ExportRefused(
-            f"The release cannot be put into {repository}: {exc.strerror}."
-        ) from exc
+        if isinstance(exc, OSError):
+            raise ExportRefused(f"{repository} takes no release: {exc.strerror}.") from exc
+        raise
 
 
 def _move(source: Path, target: Path) -> tuple[Path, Path]:

@@ -1,4 +1,4 @@
-"""The tensors' names, the same in every target, so that the gateway never knows which one serves."""
+"""The tensors' names: the same in every target, so the gateway never knows which one serves."""
 
 IMAGE_INPUT = "image"
 TEXT_INPUT = "text"

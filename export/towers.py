@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from open_clip.model import CLIP, CustomTextCLIP
 from open_clip.transformer import TextTransformer, text_global_pool
@@ -122,10 +124,12 @@ def _native_text_tower(network: nn.Module) -> CLIP | TextTransformer | None:
     return None
 
 
-def _pooling(network: nn.Module) -> tuple[str, int | None]:
+def _pooling(network: nn.Module) -> tuple[str, int]:
+    """open_clip's name of the pooling, and the end token's id that `eos` looks for."""
     if type(network) is CLIP:
-        return network.text_pool_type, network.text_eos_id
-    return network.text.pool_type, network.text.eos_id  # type: ignore[union-attr,return-value]
+        return cast(str, network.text_pool_type), cast(int, network.text_eos_id)
+    tower = cast(TextTransformer, network.text)
+    return tower.pool_type, tower.eos_id
 
 
 def _unit(vector: Tensor) -> Tensor:

@@ -89,8 +89,8 @@ def only_release(settings: Settings) -> str:
         return ids[0]
     if not ids:
         raise StartupProblem(
-            f"{settings.model_repository} holds no release. Export one with `lookalike-export onnx`, "
-            f"or set LOOKALIKE_MODEL_REPOSITORY."
+            f"{settings.model_repository} holds no release. Export one with "
+            f"`lookalike-export onnx`, or set LOOKALIKE_MODEL_REPOSITORY."
         )
     raise StartupProblem(
         f"{settings.model_repository} holds several releases ({', '.join(ids)}): say which with "
@@ -102,7 +102,8 @@ def _open_index(settings: Settings) -> CatalogIndex:
     if settings.store is Store.EDGE:
         return EdgeIndex.open(settings.edge_folder)
     # Not for one machine: the client and what it imports take 40 MB.
-    from gateway.adapters.qdrant_cluster import ClusterIndex, ClusterOptions
+    from gateway.adapters.qdrant_cluster import ClusterIndex
+    from gateway.adapters.qdrant_cluster_client import ClusterOptions
 
     key = settings.qdrant_api_key
     return ClusterIndex(

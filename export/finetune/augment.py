@@ -1,6 +1,7 @@
 """Pictures changed as shoppers' photos differ from a shop's, on a whole batch of tensors at once.
 
 All randomness comes from the generator that is passed in: the same state gives the same pictures.
+The generator is on the device of the pictures, and so is all the work.
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ def augmented(pixels: Tensor, size_px: int, options: Augmentation, rng: Generato
 
 
 def _uniform(rng: Generator, low: float, high: float, *shape: int) -> Tensor:
-    return torch.rand(shape, generator=rng) * (high - low) + low
+    return torch.rand(shape, generator=rng, device=rng.device) * (high - low) + low
 
 
 def _chosen(rng: Generator, share: float, count: int) -> Tensor:
-    return torch.rand(count, generator=rng) < share
+    return _uniform(rng, 0, 1, count) < share
 
 
 def _homographies(count: int, options: Augmentation, rng: Generator) -> Tensor:
@@ -55,7 +56,7 @@ def _homographies(count: int, options: Augmentation, rng: Generator) -> Tensor:
     zoom = 1 / _uniform(rng, *options.scale, count)
     stretch = torch.exp(_uniform(rng, -options.stretch, options.stretch, count))
     mirror = 1 - 2 * _chosen(rng, options.mirror, count).float()
-    matrix = torch.zeros(count, 3, 3)
+    matrix = torch.zeros(count, 3, 3, device=rng.device)
     matrix[:, 0, 0] = angle.cos() * zoom * stretch * mirror
     matrix[:, 0, 1] = -angle.sin() * zoom * stretch * mirror
     matrix[:, 1, 0] = angle.sin() * zoom / stretch
@@ -68,7 +69,7 @@ def _homographies(count: int, options: Augmentation, rng: Generator) -> Tensor:
 
 def _grid(homographies: Tensor, size_px: int) -> Tensor:
     """Sampling places [n, size_px, size_px, 2] for grid_sample."""
-    centres = (torch.arange(size_px) * 2 + 1) / size_px - 1
+    centres = (torch.arange(size_px, device=homographies.device) * 2 + 1) / size_px - 1
     y, x = torch.meshgrid(centres, centres, indexing="ij")
     points = torch.stack([x, y, torch.ones_like(x)], dim=-1).reshape(-1, 3)
     places = points @ homographies.transpose(1, 2)
@@ -78,10 +79,10 @@ def _grid(homographies: Tensor, size_px: int) -> Tensor:
 
 def _backgrounds(count: int, size_px: int, options: Augmentation, rng: Generator) -> Tensor:
     """White for most, a colour with a gradient and some grain for the others: [n, 3, ·, ·]."""
-    colour = torch.rand(count, 3, 1, 1, generator=rng)
+    colour = _uniform(rng, 0, 1, count, 3, 1, 1)
     coarse = _uniform(rng, -0.35, 0.35, count, 3, 3, 3)
     relief = functional.interpolate(coarse, size=size_px, mode="bilinear", align_corners=True)
-    strength = torch.rand(count, 1, 1, 1, generator=rng)
+    strength = _uniform(rng, 0, 1, count, 1, 1, 1)
     grain = _uniform(rng, -0.06, 0.06, count, 1, size_px, size_px)
     scene = (colour + strength * (relief + grain)).clamp(0, 1)
     coloured = _chosen(rng, options.background, count).view(-1, 1, 1, 1)
@@ -105,24 +106,25 @@ def _lit(picture: Tensor, options: Augmentation, rng: Generator) -> Tensor:
 def _hue_turn(angle: Tensor) -> Tensor:
     """Rotations [n, 3, 3] of RGB about the grey axis (Rodrigues' formula)."""
     cos, sin = angle.cos().view(-1, 1, 1), angle.sin().view(-1, 1, 1)
-    cross = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / math.sqrt(3)
-    return cos * torch.eye(3) + sin * cross + (1 - cos) / 3
+    cross = angle.new_tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / math.sqrt(3)
+    return cos * torch.eye(3, device=angle.device) + sin * cross + (1 - cos) / 3
 
 
 def _saturation(amount: Tensor) -> Tensor:
     """Matrices [n, 3, 3] that mix each colour with its luma; 0 is grey, 1 changes nothing."""
     amount = amount.view(-1, 1, 1)
-    return amount * torch.eye(3) + (1 - amount) * torch.tensor(LUMA).expand(3, 3)
+    unchanged = torch.eye(3, device=amount.device)
+    return amount * unchanged + (1 - amount) * amount.new_tensor(LUMA).expand(3, 3)
 
 
 def _erased(picture: Tensor, options: Augmentation, rng: Generator) -> Tensor:
     """A rectangle of one colour, a tenth to four tenths of the side, on some pictures."""
     n, _, height, width = picture.shape
     side = _uniform(rng, 0.1, 0.4, n, 2)
-    start = torch.rand(n, 2, generator=rng) * (1 - side)
-    colour = torch.rand(n, 3, 1, 1, generator=rng)
-    y = torch.linspace(0, 1, height).view(1, height, 1)
-    x = torch.linspace(0, 1, width).view(1, 1, width)
+    start = _uniform(rng, 0, 1, n, 2) * (1 - side)
+    colour = _uniform(rng, 0, 1, n, 3, 1, 1)
+    y = torch.linspace(0, 1, height, device=rng.device).view(1, height, 1)
+    x = torch.linspace(0, 1, width, device=rng.device).view(1, 1, width)
     top, left = start[:, :1, None], start[:, 1:, None]
     inside = (
         (y >= top) & (y < top + side[:, :1, None]) & (x >= left) & (x < left + side[:, 1:, None])
@@ -132,7 +134,7 @@ def _erased(picture: Tensor, options: Augmentation, rng: Generator) -> Tensor:
 
 
 def _blurred(picture: Tensor, options: Augmentation, rng: Generator) -> Tensor:
-    """Some pictures mixed with their own 3 by 3 mean, once or twice."""
+    """Some pictures mixed with their own 3 by 3 mean."""
     picked = _chosen(rng, options.blur, len(picture)).nonzero().flatten()
     amount = _uniform(rng, 0.3, 1.0, len(picked), 1, 1, 1)
     if len(picked):

@@ -43,7 +43,7 @@ def batch_at(step: int, products: Sequence[Product], schedule: Schedule) -> Batc
     size = schedule.products_per_batch
     chosen = _stream(step * size, size, len(products), schedule.seed)
     rng = np.random.default_rng((schedule.seed, _CHOICE, step))
-    rows = [_pictures(products[i].rows, schedule.pictures_per_product, rng) for i in chosen]
+    rows = [_pictures(products[i], schedule.pictures_per_product, rng) for i in chosen]
     texts = tuple(products[i].texts[rng.integers(len(products[i].texts))] for i in chosen)
     return Batch(np.stack(rows), texts, _alike(chosen, texts, products))
 
@@ -57,10 +57,11 @@ def _stream(start: int, size: int, count: int, seed: int) -> list[int]:
     return taken
 
 
-def _pictures(rows: tuple[int, ...], wanted: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def _pictures(product: Product, wanted: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Different pictures where the product has enough; else the same again, changed anew."""
-    picked = rng.permutation(len(rows))[:wanted]
-    return np.asarray(rows, dtype=np.int64)[np.resize(picked, wanted)]
+    rows, weights = np.asarray(product.rows, dtype=np.int64), np.asarray(product.weights)
+    picked = rng.choice(rows, min(wanted, len(rows)), replace=False, p=weights / weights.sum())
+    return np.resize(picked, wanted)
 
 
 def _alike(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from export.finetune.errors import FinetuneError
 from export.finetune.options import (
     Augmentation,
     ModelSource,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _SCHEDULE, _AUGMENTATION, _SOURCE = Schedule(), Augmentation(), ModelSource()
 
 
-def finetune(  # noqa: PLR0913, PLR0917 - each is an option of the command
+def finetune(  # noqa: PLR0913 - each is an option of the command
     data: Annotated[
         Path, typer.Option(help="JSONL or CSV of image, text, and optionally group, split.")
     ],
@@ -40,6 +40,9 @@ def finetune(  # noqa: PLR0913, PLR0917 - each is an option of the command
     config: Annotated[
         Path | None,
         typer.Option(help="JSON with model_cfg and preprocess_cfg: train from scratch."),
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Side of the pictures, px, if not the model's own.", min=8)
     ] = None,
     vocabulary: Annotated[
         int, typer.Option(help="Tokens to learn from the texts, with --config.", min=300)
@@ -95,7 +98,7 @@ def finetune(  # noqa: PLR0913, PLR0917 - each is an option of the command
     options = Options(
         data=data,
         out_dir=out,
-        source=ModelSource(model, pretrained, checkpoint, config, vocabulary),
+        source=ModelSource(model, pretrained, checkpoint, config, image_size, vocabulary),
         schedule=Schedule(
             steps=steps,
             products_per_batch=batch,
@@ -116,13 +119,9 @@ def finetune(  # noqa: PLR0913, PLR0917 - each is an option of the command
         unlocked_image_groups=unlock,
         precision=precision or _best_precision(chosen_device),
     )
-    try:
-        if restart:
-            _forget(out)
-        _train(options)
-    except FinetuneError as exc:
-        typer.echo(str(exc), err=True)
-        raise typer.Exit(1) from exc
+    if restart:
+        _forget(out)
+    _train(options)
 
 
 def _train(options: Options) -> None:
@@ -144,13 +143,19 @@ def _train(options: Options) -> None:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task("training", total=options.schedule.steps)
+    bar = Progress(*columns, console=console)
+    task = bar.add_task("training", total=options.schedule.steps)
 
-        def on_step(step: int, loss: float, latest: Evaluation | None) -> None:
-            bar.update(task, completed=step, description=_described(loss, latest))
+    def on_step(step: int, loss: float, latest: Evaluation | None) -> None:
+        bar.start()  # only now: until the first step, reading the pictures has a bar of its own
+        bar.update(task, completed=step, description=_described(loss, latest))
 
+    # open_clip warns of every model without weights, which is what --config asks for.
+    logging.getLogger().setLevel(logging.ERROR)
+    try:
         result = run(options, on_step)
+    finally:
+        bar.stop()
     console.print(_summary(result, options.out_dir))
 
 

@@ -8,10 +8,12 @@ FinetuneError
 └── Diverged        the loss is not a number any more
 """
 
+from __future__ import annotations
+
+from gateway.domain.errors import LookalikeError
 
 
-
-class FinetuneError(Exception):
+class FinetuneError(LookalikeError):
     """Fine-tuning cannot go on; the message says why and what to do."""
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import open_clip
 import torch
 from open_clip.transform import PreprocessCfg, merge_preprocess_dict
+from open_clip.transformer import QuickGELU
 from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional
@@ -69,13 +70,16 @@ def open_model(source: ModelSource, texts: Iterable[str], out_dir: Path) -> Clip
     name = source.name or f"local-dir:{out_dir}"
     try:
         network = open_clip.create_model(
-            name, pretrained=source.pretrained, load_weights=source.config is None
+            name,
+            pretrained=source.pretrained,
+            load_weights=source.config is None,
+            force_image_size=source.image_px,
         )
         if source.checkpoint is not None:
             open_clip.load_checkpoint(network, str(source.checkpoint))
     except (OSError, RuntimeError, ValueError, TypeError) as exc:
         raise BadModel(f"The model cannot be opened: {exc}") from exc
-    clip = _described(name, network)
+    clip = _resized(_described(name, network), source.image_px)
     save_tokenizer = getattr(clip.tokenize, "save_pretrained", None)
     if save_tokenizer is not None and source.config is None:
         save_tokenizer(str(out_dir))
@@ -97,9 +101,21 @@ def opened_folder(folder: Path) -> Clip:
 
 
 def _described(name: str, network: Network) -> Clip:
+    model_cfg = open_clip.get_model_config(name)
+    if any(isinstance(module, QuickGELU) for module in network.modules()):
+        model_cfg["quick_gelu"] = True  # open_clip adds it for some tags, not in the config by name
     preprocess = PreprocessCfg(**open_clip.get_model_preprocess_cfg(network))
-    return Clip(
-        network, open_clip.get_tokenizer(name), open_clip.get_model_config(name), preprocess
+    return Clip(network, open_clip.get_tokenizer(name), model_cfg, preprocess)
+
+
+def _resized(clip: Clip, image_px: int | None) -> Clip:
+    if image_px is None:
+        return clip
+    vision_cfg = {**clip.model_cfg["vision_cfg"], "image_size": image_px}
+    return replace(
+        clip,
+        model_cfg={**clip.model_cfg, "vision_cfg": vision_cfg},
+        preprocess=replace(clip.preprocess, size=(image_px, image_px)),
     )
 
 

@@ -31,6 +31,8 @@ class ModelSource:
         pretrained: an open_clip tag of published weights, or None.
         checkpoint: a file of weights to start from, or None.
         config: a JSON file with `model_cfg` and `preprocess_cfg`, to train from scratch, or None.
+        image_px: side of the pictures to go on with, or None for the model's own; position
+            embeddings are stretched, convolutions take it as it is.
         vocabulary_size: tokens of the vocabulary learned from the texts; with `config` only.
     """
 
@@ -38,6 +40,7 @@ class ModelSource:
     pretrained: str | None = None
     checkpoint: Path | None = None
     config: Path | None = None
+    image_px: int | None = None
     vocabulary_size: int = 3500
 
 

@@ -1,6 +1,8 @@
 """Pairs of picture and text, read from JSONL or CSV.
 
-A row is `{"image": path, "text": str or [str], "group": product id, "split": "train" | "heldout"}`.
+A row is `{"image": path, "text": str or [str], "group": product id, "split": "train" | "heldout",
+"weight": 1}`.
+`weight` says how often a picture is drawn, in comparison with the others of its product.
 `group` and `split` may be missing: a row is then a product of its own, and a fixed share of the
 products, chosen by the hash of the group, is held out. In CSV several texts are separated by `|`.
 """
@@ -10,6 +12,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,20 +32,26 @@ class Row:
         texts: at least one, none of them empty.
         group: the product; pictures of one group are positives of each other.
         held_out: kept from training, to judge the model by.
+        weight: how often training draws it, in comparison with the product's other pictures.
     """
 
     image: Path
     texts: tuple[str, ...]
     group: str
     held_out: bool
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What training draws from: all pictures (as row numbers) and all texts of one group."""
+    """What training draws from: all pictures of one group, as row numbers, and all its texts.
+
+    `weights` are in the order of `rows`.
+    """
 
     rows: tuple[int, ...]
     texts: tuple[str, ...]
+    weights: tuple[float, ...]
 
 
 def read_rows(path: Path, heldout_share: float) -> list[Row]:
@@ -66,12 +75,15 @@ def read_rows(path: Path, heldout_share: float) -> list[Row]:
 
 def products_of(rows: Iterable[tuple[int, Row]]) -> list[Product]:
     """Rows gathered by group, groups in order of first appearance."""
-    pictures: dict[str, list[int]] = {}
+    pictures: dict[str, dict[int, float]] = {}
     texts: dict[str, dict[str, None]] = {}
     for number, row in rows:
-        pictures.setdefault(row.group, []).append(number)
+        pictures.setdefault(row.group, {})[number] = row.weight
         texts.setdefault(row.group, {}).update(dict.fromkeys(row.texts))
-    return [Product(tuple(pictures[group]), tuple(texts[group])) for group in pictures]
+    return [
+        Product(tuple(weights), tuple(texts[group]), tuple(weights.values()))
+        for group, weights in pictures.items()
+    ]
 
 
 def _jsonl_records(lines: Iterable[str], path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -108,7 +120,17 @@ def _row(record: Mapping[str, Any], path: Path, number: int, heldout_share: floa
     split = record.get("split") or ("heldout" if _falls_in(group, heldout_share) else "train")
     if split not in SPLITS:
         raise BadPairs(f'{path}, line {number}: "split" must be one of {", ".join(SPLITS)}.')
-    return Row(path.parent / image, texts, group, split == "heldout")
+    return Row(path.parent / image, texts, group, split == "heldout", _weight(record, path, number))
+
+
+def _weight(record: Mapping[str, Any], path: Path, number: int) -> float:
+    try:
+        weight = float(record.get("weight") or 1)
+    except (TypeError, ValueError):
+        weight = math.nan
+    if not 0 < weight < math.inf:
+        raise BadPairs(f'{path}, line {number}: "weight" must be a number above 0.')
+    return weight
 
 
 def _falls_in(group: str, share: float) -> bool:

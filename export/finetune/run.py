@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from export.finetune.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from export.finetune.errors import BadPairs
@@ -146,7 +147,7 @@ class _Run:
                 name: tensor.detach().cpu().contiguous()
                 for name, tensor in self.trainer.average.network.state_dict().items()
             }
-            write_atomically(folder / WEIGHTS_FILE, lambda path: save_file(weights, path))
+            write_atomically(folder / WEIGHTS_FILE, lambda path: _write(path, save(weights)))
         write_csv(self.history, folder / "curve.csv")
         write_curve(self.history, folder / "curve.png")
         write_report(self.options, self.history, self.best, len(self.prepared.skipped))
@@ -161,3 +162,7 @@ class _Run:
             optimiser=self.trainer.optimiser.state_dict(),
             history=self.history,
         )
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)

@@ -127,14 +127,14 @@ class Trainer:
     def _inputs(self, batch: Batch, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
         """For each micro-batch: pictures [views, n, 3, side, side] and tokens [n, length]."""
         options, size_px = self._options, self._clip.size_px
-        rng = torch.Generator().manual_seed(seed)
+        rng = torch.Generator(self.device).manual_seed(seed)
         tokens = self._clip.tokenize(list(batch.texts)).to(self.device)
         pixels = torch.from_numpy(self._training.pixels[batch.rows.T.reshape(-1)])
-        pictures = augmented(pixels, size_px, options.augmentation, rng)
+        pictures = augmented(pixels.to(self.device), size_px, options.augmentation, rng)
         views = pictures.view(-1, len(tokens), *pictures.shape[1:])
         count = options.schedule.accumulate
         for some, words in zip(views.chunk(count, dim=1), tokens.chunk(count), strict=True):
-            flat = self.normalise(some.flatten(0, 1).to(self.device, non_blocking=True))
+            flat = self.normalise(some.flatten(0, 1))
             flat = flat.contiguous(memory_format=torch.channels_last)
             yield flat.view(some.shape), words
 

@@ -11,12 +11,20 @@ from typing import Annotated, Any
 
 import typer
 
-from export.sample.designs import DESIGNS, Design, Role
+from export.sample.designs import CATALOGUE_DESIGN, DESIGNS, Design, Role
 from export.sample.drawings import drawings, rendered
 from export.sample.objects import DrawnObject, read_objects
 
 PICTURE_PX = 128
 """Twice the sample model's input: room to crop and turn without inventing pixels."""
+
+CATALOGUE_WEIGHT = 4
+"""How often the catalogue's own drawing is drawn, in comparison with another design's.
+
+It is what every search ends at, and line art is the hardest to learn: with equal weights, after
+450 steps, Noto's drawings found OpenMoji's among the first ten for 0.61 of the objects, while
+Fluent's found Noto's for 0.81.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,7 @@ def _row(item: DrawnObject, design: Design, path: Path) -> dict[str, Any]:
         "text": item.captions,
         "group": item.code,
         "split": "heldout" if held_out else "train",
+        "weight": CATALOGUE_WEIGHT if design.name == CATALOGUE_DESIGN else 1,
         "design": design.name,
         "category": item.category,
         "held_out_object": item.held_out,

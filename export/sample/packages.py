@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.domain.errors import LookalikeError
 
-class PackageError(RuntimeError):
+
+class PackageError(LookalikeError):
     """A package could not be fetched, or is not the one that was pinned."""
 
 

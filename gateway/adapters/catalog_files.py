@@ -31,10 +31,11 @@ class BadRow:
 
 
 @dataclass(frozen=True)
-class _Row(Item):
+class _Row:
     """An item as it is read: unknown columns are refused, since a misspelt one would be lost."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    item: Item
 
 
 _ADAPTER = TypeAdapter(_Row)
@@ -52,7 +53,7 @@ def read_catalog(path: Path) -> Iterator[Item | BadRow]:
             yield BadRow(row_no, row)
             continue
         try:
-            item: Item = _ADAPTER.validate_python(row)
+            item = _ADAPTER.validate_python({"item": row}).item
         except ValidationError as exc:
             yield BadRow(row_no, _problem(exc))
             continue
@@ -135,5 +136,5 @@ def _parquet_rows(path: Path) -> Iterator[Mapping[str, Any]]:
 
 def _problem(exc: ValidationError) -> CatalogInvalid:
     fault = exc.errors(include_url=False, include_context=False)[0]
-    field = ".".join(str(part) for part in fault["loc"])
+    field = ".".join(str(part) for part in fault["loc"][1:])
     return CatalogInvalid(f"{field}: {fault['msg']}", field=field)

@@ -155,7 +155,7 @@ def _condition(condition: Condition) -> models.FieldCondition | models.Filter:  
         case MatchValue(key, value):
             return models.FieldCondition(key=key, match=models.MatchValue(value=value))
         case MatchAny(key, values):
-            return models.FieldCondition(key=key, match=models.MatchAny(any=list(values)))  # type: ignore[arg-type]  # all str or all int
+            return models.FieldCondition(key=key, match=models.MatchAny(any=list(values)))
         case MatchText(key, text):
             return models.FieldCondition(key=key, match=models.MatchText(text=text))
         case Range(key, gt, gte, lt, lte):

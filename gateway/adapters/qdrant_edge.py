@@ -24,6 +24,7 @@ import qdrant_edge as edge
 from gateway.adapters import qdrant_edge_query as words
 from gateway.adapters.qdrant_edge_folder import IndexFolder
 from gateway.adapters.qdrant_edge_optimize import optimize
+from gateway.adapters.qdrant_edge_query import EdgeOptions
 from gateway.adapters.qdrant_edge_shard import Collection, load, make, translated
 from gateway.adapters.qdrant_paging import Pager, Scored
 from gateway.domain import payload as payloads
@@ -36,28 +37,32 @@ from gateway.domain.query import Hit, SearchPlan
 WRITE_POINTS = 32
 READ_POINTS = 256
 
+DEFAULTS = EdgeOptions()
+
 
 class EdgeIndex:
     """`CatalogIndex` on a folder. For one process; make it with `open`."""
 
-    def __init__(self, folder: IndexFolder) -> None:
+    def __init__(self, folder: IndexFolder, options: EdgeOptions) -> None:
         self._folder = folder
+        self._options = options
         self._open: dict[str, Collection] = {}
+        self._layout = asyncio.Lock()  # one collection is made or deleted at a time
         self._optimizing = asyncio.Lock()
         self._closed = False
 
     @classmethod
-    def open(cls, root: Path) -> Self:
+    def open(cls, root: Path, options: EdgeOptions = DEFAULTS) -> Self:
         """Opens the folder `root`, or makes it, with all its collections.
 
         Raises StartupProblem if another process has it open, or if it is damaged.
         """
-        index = cls(IndexFolder(root))
+        index = cls(IndexFolder(root), options)
         try:
             for name in index._folder.names():
                 record = index._folder.read(name)
                 if record is not None:
-                    index._open[name] = load(index._folder, record)
+                    index._open[name] = load(index._folder, record, index._options)
         except BaseException:
             index._close()
             raise
@@ -66,14 +71,15 @@ class EdgeIndex:
     async def create(self, spec: CollectionSpec) -> None:
         """See `CatalogIndex`."""
         self._require_open()
-        known = self._open.get(spec.name)
-        if known is None:
-            self._open[spec.name] = make(self._folder, spec)
-        elif known.record.spec.fingerprint != spec.fingerprint:
-            raise SpaceMismatch(
-                f"The collection {spec.name} was made for another model "
-                f"({known.record.spec.fingerprint}, not {spec.fingerprint})."
-            )
+        async with self._layout:
+            known = self._open.get(spec.name)
+            if known is None:
+                self._open[spec.name] = await make(self._folder, spec, self._options)
+            elif known.record.spec.fingerprint != spec.fingerprint:
+                raise SpaceMismatch(
+                    f"The collection {spec.name} was made for another model "
+                    f"({known.record.spec.fingerprint}, not {spec.fingerprint})."
+                )
 
     async def describe(self, collection: str) -> CollectionInfo | None:
         """See `CatalogIndex`."""
@@ -87,13 +93,14 @@ class EdgeIndex:
     async def drop(self, collection: str) -> None:
         """See `CatalogIndex`. The alias goes too if it points there."""
         self._require_open()
-        known = self._open.pop(collection, None)
-        if known is None:
-            return
-        if self._folder.active() == collection:
-            self._folder.point_alias(None)
-        known.close()
-        self._folder.remove(collection)
+        async with self._layout:
+            known = self._open.pop(collection, None)
+            if known is None:
+                return
+            if self._folder.active() == collection:
+                self._folder.point_alias(None)
+            known.close()
+            await asyncio.to_thread(self._folder.remove, collection)
 
     async def activate(self, collection: str) -> None:
         """See `CatalogIndex`."""
@@ -148,11 +155,11 @@ class EdgeIndex:
     async def optimize(self, collection: str) -> None:
         """See `gateway.adapters.qdrant_edge_optimize`: searches and writes go on meanwhile.
 
-        A no-op for less than `INDEXING_KB` of vectors, which are scanned.
+        A no-op for less than `indexing_kb` of vectors, which are scanned.
         """
         async with self._optimizing:
             known = self._collection(collection)
-            if known.vectors_kb() >= words.INDEXING_KB:
+            if known.vectors_kb() >= self._options.indexing_kb:
                 await optimize(self._folder, known)
 
     async def close(self) -> None:
@@ -164,6 +171,7 @@ class EdgeIndex:
             return
         self._closed = True
         for known in self._open.values():
+            known.flush()
             known.close()
         self._folder.close()
 
@@ -198,7 +206,8 @@ async def _scroll(
 
 
 def _scored(point: edge.ScoredPoint) -> Scored:
-    return Scored(str(point.id), point.score, point.payload or {})
+    payload = point.payload or {}
+    return Scored(str(point.id), payload["id"], point.score, lambda: payload)
 
 
 def _stored(record: edge.Record) -> StoredPoint:

@@ -54,7 +54,11 @@ class IndexFolder:
                 f"The index folder {root} cannot be used: {exc.strerror}. "
                 "Choose another folder, or give this user the right to write there."
             ) from exc
-        self._sweep()
+        try:
+            self._sweep()
+        except StartupProblem:
+            self.close()
+            raise
 
     def names(self) -> list[str]:
         """The collections, by name."""
@@ -67,13 +71,15 @@ class IndexFolder:
         path = self._collection(name) / _RECORD
         try:
             body = orjson.loads(path.read_bytes())
+            if body["format"] != _FORMAT:
+                raise ValueError(f"format {body['format']} is not {_FORMAT}")
             fields = {key: FieldType(kind) for key, kind in body["fields"].items()}
             spec = CollectionSpec(name, body["dim"], body["fingerprint"], fields)
             return Record(spec, body["shard_no"])
         except FileNotFoundError:
             return None
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as exc:
-            raise damaged(self._collection(name), f"{path.name} cannot be read") from exc
+            raise damaged(self._collection(name), f"{path.name} cannot be read ({exc})") from exc
 
     def write(self, record: Record) -> None:
         """Makes the collection exist, or point at another shard, in one step."""

@@ -18,7 +18,7 @@ import qdrant_edge
 
 from gateway.adapters.qdrant_edge_folder import IndexFolder, Record
 from gateway.adapters.qdrant_edge_shard import Collection, load, translated
-from gateway.domain.errors import BackendUnavailable, NotFound
+from gateway.domain.errors import BackendUnavailable, LookalikeError, NotFound
 
 # Live searches go first.
 NICENESS = 10
@@ -27,9 +27,10 @@ NICENESS = 10
 async def optimize(folder: IndexFolder, known: Collection) -> None:
     """Gives `known` an optimised shard. Searches go on; writes wait while the files are copied.
 
-    Loading the new shard stops the event loop for a moment (see the README's figures). Needs
-    room on the disk for a second copy. Raises BackendUnavailable if that or the process fails,
-    NotFound if the collection is deleted meanwhile.
+    Loading the new shard stops the event loop for a moment (0.3 s for 20,000 vectors of 256
+    numbers, on a busy machine), and there must be room on the disk for a second copy.
+    BackendUnavailable if there is not or the process fails, NotFound if the collection is
+    deleted meanwhile.
     """
     before = known.record
     after = Record(before.spec, before.shard_no + 1)
@@ -38,7 +39,7 @@ async def optimize(folder: IndexFolder, known: Collection) -> None:
     try:
         async with known.writing:
             known.flush()
-            await asyncio.to_thread(_copy, folder.shard(name, before.shard_no), copy)
+            await _copied(folder.shard(name, before.shard_no), copy)
             known.journal = []
         await _run_apart(copy)
         if known.closed:
@@ -52,6 +53,16 @@ async def optimize(folder: IndexFolder, known: Collection) -> None:
         await asyncio.to_thread(
             shutil.rmtree, folder.shard(name, stale.shard_no), ignore_errors=True
         )
+
+
+async def _copied(source: Path, target: Path) -> None:
+    """Copies in a thread, and waits for it also when cancelled: a thread cannot be stopped, and
+    would go on writing to a folder that has been given up."""
+    copying = asyncio.ensure_future(asyncio.to_thread(_copy, source, target))
+    try:
+        await asyncio.shield(copying)
+    finally:
+        await asyncio.wait([copying])
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -75,10 +86,15 @@ async def _run_apart(shard: Path) -> None:
 
 
 def _take_over(folder: IndexFolder, known: Collection, after: Record) -> None:
-    with translated("taking over the optimised index"):
-        old = known.swap(load(folder, after))
-    folder.write(after)
-    old.close()
+    optimised = load(folder, after, known.options)
+    try:
+        with translated("taking over the optimised index"):
+            known.replay_into(optimised)
+        folder.write(after)
+    except (OSError, LookalikeError):
+        optimised.close()
+        raise
+    known.adopt(optimised).close()
 
 
 def main(path: str) -> None:

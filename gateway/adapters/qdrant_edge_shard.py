@@ -11,6 +11,7 @@ import qdrant_edge as edge
 
 from gateway.adapters import qdrant_edge_query as words
 from gateway.adapters.qdrant_edge_folder import IndexFolder, Record, damaged, in_use
+from gateway.adapters.qdrant_edge_query import EdgeOptions
 from gateway.domain.errors import BackendUnavailable, LookalikeError, NotFound, SpaceMismatch
 from gateway.domain.filters import FieldType
 from gateway.domain.ports import CollectionSpec
@@ -36,8 +37,9 @@ class Collection:
     """An open shard, which may be swapped for another one. While `journal` is a list, every
     write is also kept in it. `writing` is held to keep writes out."""
 
-    def __init__(self, record: Record, shard: edge.EdgeShard) -> None:
+    def __init__(self, record: Record, shard: edge.EdgeShard, options: EdgeOptions) -> None:
         self.record = record
+        self.options = options
         self.shard = shard
         self.writing = asyncio.Lock()
         self.journal: list[edge.UpdateOperation] | None = None
@@ -66,36 +68,43 @@ class Collection:
         with translated("flushing"):
             self.shard.flush()
 
-    def swap(self, other: Collection) -> edge.EdgeShard:
-        """Takes over the other's shard, brought up to date from the journal; gives the old one."""
+    def replay_into(self, other: Collection) -> None:
+        """Brings another copy of this collection up to date from the journal."""
         for operation in self.journal or ():
             other.shard.update(operation)
         other.flush()
+
+    def adopt(self, other: Collection) -> edge.EdgeShard:
+        """Goes on with the other's shard, and gives back its own."""
         before, self.shard, self.record = self.shard, other.shard, other.record
         return before
 
     def close(self) -> None:
-        """Flushes and lets go of the files."""
-        self.flush()
+        """Lets go of the files, without a flush."""
         self.closed = True
-        self.shard.close()
+        with translated("closing"):
+            self.shard.close()
 
 
-def make(folder: IndexFolder, spec: CollectionSpec) -> Collection:
-    """A new, empty collection. Its record is written last, so that it exists as a whole or not."""
+async def make(folder: IndexFolder, spec: CollectionSpec, options: EdgeOptions) -> Collection:
+    """A new, empty collection. Its record is written last, so that it exists as a whole or not.
+
+    Every field index waits for the disk (4 ms, or 100 ms on a busy one), so each has its turn.
+    """
     record = Record(spec, shard_no=1)
     folder.prepare(spec.name)
     with translated("making a collection"):
         path = folder.shard(spec.name, record.shard_no)
-        shard = edge.EdgeShard.create(str(path), words.collection_config(spec))
+        shard = edge.EdgeShard.create(str(path), words.collection_config(spec, options))
         for key, kind in _indexed(spec):
             shard.update(edge.UpdateOperation.create_field_index(key, words.field_index(kind)))
+            await asyncio.sleep(0)
         shard.flush()
     folder.write(record)
-    return Collection(record, shard)
+    return Collection(record, shard, options)
 
 
-def load(folder: IndexFolder, record: Record) -> Collection:
+def load(folder: IndexFolder, record: Record, options: EdgeOptions) -> Collection:
     """Opens a collection; StartupProblem if its files are damaged or another process has them.
 
     Replaying the write-ahead log takes about 6 µs a point.
@@ -105,10 +114,10 @@ def load(folder: IndexFolder, record: Record) -> Collection:
     if not any((path / "segments").glob("*")):
         raise damaged(path, "the segments are missing")
     try:
-        shard = edge.EdgeShard.load(str(path), words.collection_config(record.spec))
+        shard = edge.EdgeShard.load(str(path), words.collection_config(record.spec, options))
     except Exception as exc:
         raise _load_problem(folder.root, path, exc) from exc
-    return Collection(record, shard)
+    return Collection(record, shard, options)
 
 
 def _load_problem(root: Path, path: Path, exc: Exception) -> LookalikeError | Exception:

@@ -8,6 +8,7 @@ retried here.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,6 +70,7 @@ class TritonInference:
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
         self._channel = grpc.aio.insecure_channel(endpoint, options=_CHANNEL_OPTIONS)
+        self._max_batch_sizes: dict[str, int] = {}
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
 
     async def infer(
@@ -79,7 +81,32 @@ class TritonInference:
         deadline: Deadline,
         priority: Priority,
     ) -> Batch:
-        """Vectors `[n, dim]` for input rows `[n, ...]`; see the port for the errors."""
+        """Vectors `[n, dim]` for input rows `[n, ...]`; see the port for the errors.
+
+        More rows than the model's largest batch go as several requests, side by side.
+        """
+        if len(rows) > 1:
+            most = await self._max_batch_size(model, deadline)
+            if len(rows) > most:
+                parts = [rows[start : start + most] for start in range(0, len(rows), most)]
+                return np.concatenate(
+                    await asyncio.gather(
+                        *(
+                            self._infer(model, input_name, part, deadline, priority)
+                            for part in parts
+                        )
+                    )
+                )
+        return await self._infer(model, input_name, rows, deadline, priority)
+
+    async def _infer(
+        self,
+        model: str,
+        input_name: str,
+        rows: NDArray[np.uint8] | NDArray[np.int64],
+        deadline: Deadline,
+        priority: Priority,
+    ) -> Batch:
         left_s = deadline.require("the model was asked", MIN_REMAINING_S)
         request = _request(model, input_name, rows, left_s, priority)
         with _translated(model):
@@ -96,6 +123,17 @@ class TritonInference:
             return False
         return bool(answer.ready)
 
+    async def _max_batch_size(self, model: str, deadline: Deadline) -> int:
+        """The model's largest batch; asked for once, since a loaded model never changes."""
+        known = self._max_batch_sizes.get(model)
+        if known is None:
+            left_s = deadline.require("the model was asked", MIN_REMAINING_S)
+            request = service_pb2.ModelConfigRequest(name=model)
+            with _translated(model):
+                answer = await self._stub.ModelConfig(request, timeout=left_s)
+            known = self._max_batch_sizes[model] = max(1, answer.config.max_batch_size)
+        return known
+
     async def close(self) -> None:
         """Closes the connections."""
         await self._channel.close()
@@ -109,10 +147,7 @@ def _request(
     priority: Priority,
 ) -> service_pb2.ModelInferRequest:
     request = service_pb2.ModelInferRequest(model_name=model)
-    tensor = request.inputs.add(
-        name=input_name, datatype=_DATATYPES[rows.dtype], shape=list(rows.shape)
-    )
-    assert tensor is not None
+    request.inputs.add(name=input_name, datatype=_DATATYPES[rows.dtype], shape=list(rows.shape))
     request.raw_input_contents.append(rows.tobytes())
     request.outputs.add(name=OUTPUT)
     # Bounds the wait in Triton's queue, in microseconds; the gRPC deadline bounds the whole.
@@ -129,11 +164,11 @@ def _vectors(response: service_pb2.ModelInferResponse, rows: int, model: str) ->
     if len(response.outputs) == 1 and len(response.raw_output_contents) == 1:
         output, raw = response.outputs[0], response.raw_output_contents[0]
         shape = tuple(output.shape)
-        if output.datatype == "FP32" and len(shape) == 2 and shape[0] == rows:
-            if len(raw) == 4 * shape[0] * shape[1] > 0:
-                vectors = np.frombuffer(raw, dtype="<f4").reshape(shape)
-                if np.isfinite(vectors).all():
-                    return vectors
+        expected = output.datatype == "FP32" and len(shape) == 2 and shape[0] == rows
+        if expected and len(raw) == 4 * shape[0] * shape[1] > 0:
+            vectors = np.frombuffer(raw, dtype="<f4").reshape(shape)
+            if np.isfinite(vectors).all():
+                return vectors
     raise BackendUnavailable(f"Triton's model {model} gave something other than {rows} vectors.")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, File, Form, Query, UploadFile
 from pydantic import ValidationError
@@ -13,6 +13,7 @@ from gateway.api.request_parts import GatewayOf, ReadDeadline, json_response, re
 from gateway.api.schemas import FilterIn, SearchIn, answer
 from gateway.domain.deadline import Deadline
 from gateway.domain.errors import BadFilter, InvalidQuery
+from gateway.domain.filters import Filter
 from gateway.domain.query import MAX_LIMIT, Crop, ImagePart, ItemPart, Mode, TextPart
 from gateway.domain.query import Query as DomainQuery
 from gateway.services.gateway import Gateway
@@ -114,7 +115,7 @@ def _crop(text: str | None) -> Crop | None:
     return Crop(left, top, right, bottom)
 
 
-def _filter(text: str | None) -> Any:
+def _filter(text: str | None) -> Filter | None:
     if text is None:
         return None
     try:

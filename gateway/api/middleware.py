@@ -50,7 +50,7 @@ class RequestContext:
 
 
 class BodyLimit:
-    """Refuses a body over `max_bytes`: by its declared length, or as soon as it has become longer."""
+    """Refuses a body over `max_bytes`: by its declared length, or as soon as it is longer."""
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
         self._app = app

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 from fastapi import Depends, Header
@@ -56,7 +56,7 @@ def request_id(request: Request) -> str:
 
 
 def json_response(
-    content: Any, status: int = 200, headers: Mapping[str, str] | None = None
+    content: Mapping[str, object], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """`content` as JSON. By orjson and without a response model: 2.6 times the requests a second
     of FastAPI's own serialisation (2,439 against 6,261 on one core)."""

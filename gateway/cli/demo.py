@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -155,7 +156,7 @@ async def _search_thrice(url: str, pictures: Path) -> None:
         out.print(hits_table('hybrid: the red apple and "green"', both))
 
 
-async def _hits(call: Any) -> list[dict[str, Any]]:
+async def _hits(call: Awaitable[httpx.Response]) -> list[dict[str, Any]]:
     response = await call
     answer = response.json()
     if response.status_code != httpx.codes.OK:

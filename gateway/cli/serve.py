@@ -32,12 +32,14 @@ def serve(
 
 async def _serve(settings: Settings) -> None:
     sock = listen(settings.host, settings.port)
-    async with assemble(settings) as assembly:
-        async with answering(assembly.gateway, sock, settings.max_picture_bytes) as stopped:
-            errors.print(f"listening on {url_of(sock)}", highlight=False)
-            try:
-                active = assembly.gateway.releases.active()
-                errors.print(f"release {active.id}, {active.collection.points:,} pictures")
-            except LookalikeError as exc:
-                errors.print(f"not ready: {exc.detail}", soft_wrap=True, highlight=False)
-            await asyncio.wait([stopped])
+    async with (
+        assemble(settings) as assembly,
+        answering(assembly.gateway, sock, settings.max_picture_bytes) as stopped,
+    ):
+        errors.print(f"listening on {url_of(sock)}", highlight=False)
+        try:
+            active = assembly.gateway.releases.active()
+            errors.print(f"release {active.id}, {active.collection.points:,} pictures")
+        except LookalikeError as exc:
+            errors.print(f"not ready: {exc.detail}", soft_wrap=True, highlight=False)
+        await asyncio.wait([stopped])

@@ -49,5 +49,5 @@ class Item:
 
 
 def point_id(item_id: str, picture_no: int) -> str:
-    """The UUID of an item's picture, counted from 0: the same on every machine and in every release."""
+    """The UUID of an item's picture, counted from 0: the same everywhere and in every release."""
     return str(uuid.uuid5(_POINT_NAMESPACE, f"{picture_no}/{item_id}"))

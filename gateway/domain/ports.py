@@ -25,7 +25,8 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One picture of one item, as stored. `payload` is flat JSON; see `gateway.domain.payload`."""
+    """One picture of one item, as stored. `id` is a UUID (`gateway.domain.items.point_id`), `image`
+    has length 1, and `payload` is JSON (`gateway.domain.payload`)."""
 
     id: str
     image: Vector
@@ -108,7 +109,7 @@ class CatalogIndex(Protocol):
         ...
 
     async def drop(self, collection: str) -> None:
-        """Deletes a collection; a no-op if it does not exist."""
+        """Deletes a collection, and the alias if it points there; a no-op if it does not exist."""
         ...
 
     async def activate(self, collection: str) -> None:
@@ -120,7 +121,10 @@ class CatalogIndex(Protocol):
         ...
 
     async def upsert(self, collection: str, points: Sequence[Point]) -> None:
-        """Writes points, durable when it returns. A point with the same id is replaced."""
+        """Writes points, durable when it returns. A point with the same id is replaced.
+
+        SpaceMismatch if a vector's length is not the collection's.
+        """
         ...
 
     async def delete_points(self, collection: str, ids: Sequence[str]) -> None:
@@ -134,7 +138,11 @@ class CatalogIndex(Protocol):
         ...
 
     async def search(self, collection: str, plan: SearchPlan, deadline: Deadline) -> list[Hit]:
-        """The plan's best items, best first, each once by its best picture."""
+        """The plan's best items, best first, each once by its best picture.
+
+        Scores are cosines, BM25 sums, or (both legs) sums of 1 / (60 + rank). Pages of one plan are
+        slices of one ranking. SpaceMismatch if the vector's length is not the collection's.
+        """
         ...
 
     def payloads(self, collection: str) -> AsyncIterator[Mapping[str, Any]]:

@@ -67,7 +67,8 @@ class TextTower:
     """The text half. Takes INT64 `[batch, tokens]`, padded with `pad_id` to one of `buckets`.
 
     `buckets` ascend and end with the context length. A tower whose vector depends on padding
-    has that one bucket only. `end_id` closes every sequence that had to be cut.
+    has that one bucket only. `end_id` closes every sequence that had to be cut. `zeroed_id`, a
+    token's own number in a few models, becomes 0 wherever it stands.
     """
 
     model: str
@@ -75,6 +76,7 @@ class TextTower:
     pad_id: int
     end_id: int | None
     clean: TextClean
+    zeroed_id: int | None = None
 
     @property
     def context_length(self) -> int:
@@ -129,6 +131,7 @@ def fingerprint(
             "pad_id": text.pad_id,
             "end_id": text.end_id,
             "clean": text.clean,
+            "zeroed_id": text.zeroed_id,
         },
         "precision": precision,
     }

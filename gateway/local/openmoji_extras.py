@@ -28,8 +28,10 @@ Tools: E344 wheelbarrow; E342 gardening gloves; E143 lighter; 1FA8F shovel; E318
 Medical: E325 bandage scissors; E30D blood transfusion; E324 clinical thermometer; E326 crutches
 Medical: E329 CT scanner; E309 first aid bag; E140 first aid kit; E090 first aid; E307 medication
 Medical: E0B4 medical gloves; E30B patient clipboard; E30A patient file; E305 pills; E306 plaster
-Medical: E30C saline drip; E328 stretcher; E30E swab with pliers; E327 wheelchair; E32B doctor's scales
-Anatomy: E315 intestine; E316 kidney; E314 large intestine; E312 liver; E313 stomach; E319 human brain
+Medical: E30C saline drip; E328 stretcher
+Medical: E30E swab with pliers; E327 wheelchair; E32B doctor's scales
+Anatomy: E315 intestine; E316 kidney; E314 large intestine
+Anatomy: E312 liver; E313 stomach; E319 human brain
 Science: E2C4 ice core sample; E2D6 geiger counter; E011 bacterium; E2DA atom bomb
 Science: E2D3 radioactive waste
 Mammals: E003 doe; E001 burro; 1FACF donkey; E006 narwhal; E008 porpoise; E007 beluga whale

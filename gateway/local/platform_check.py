@@ -1,4 +1,4 @@
-"""Whether this machine can run the demo. Standard library only: it runs before anything is installed.
+"""Whether this machine can run the demo. Standard library only: it runs before an installation.
 
 As a script it prints one sentence and exits 1 when something is missing.
 """

@@ -168,9 +168,11 @@ class TritonServer:
     def _last_words(self) -> str:
         """The most telling line of the log, and where the rest is."""
         lines = self._options.log_file.read_text(errors="replace").splitlines()
-        telling = [line for line in lines if line.startswith("E") or "error" in line.lower()]
-        last = (telling or lines or ["it printed nothing"])[-1].strip()
-        return f"{last} (all of it: {self._options.log_file})"
+        errors = [line for line in lines if line.startswith("E")]
+        last = (errors or lines or ["it printed nothing"])[-1]
+        # Triton's lines begin with level, time, thread and place.
+        words = last.split("] ", 1)[-1].strip().strip('"')
+        return f"{words} (all of it: {self._options.log_file})"
 
 
 def _ready(stub: service_pb2_grpc.GRPCInferenceServiceStub) -> bool:

@@ -47,6 +47,8 @@ class TextTokenizer:
                 ids[-1] = tower.end_id
         row = np.full(_bucket(tower.buckets, length), tower.pad_id, dtype=np.int64)
         row[:length] = ids
+        if tower.zeroed_id is not None:
+            row[row == tower.zeroed_id] = 0
         return row
 
 

@@ -49,21 +49,16 @@ _TAKES: Mapping[FieldType, str] = {
     FieldType.BOOL: "match with true or false",
     FieldType.TEXT: "match with text",
     FieldType.GEO: "geo_radius or geo_bounding_box",
-    FieldType.DATETIME: "range",
+    FieldType.DATETIME: "no condition in this version",
 }
 
 
 def _fits(condition: Condition, kind: FieldType) -> bool:
     match condition:
-        case MatchValue(value=bool()):
-            return kind is FieldType.BOOL
-        case MatchValue(value=int()):
-            return kind is FieldType.INTEGER
-        case MatchValue(value=str()):
-            return kind is FieldType.KEYWORD
+        case MatchValue(value=value):
+            return kind is _SCALARS[type(value)]
         case MatchAny(values=values):
-            strings = all(isinstance(v, str) for v in values)
-            return kind is (FieldType.KEYWORD if strings else FieldType.INTEGER)
+            return {kind} == {_SCALARS[type(value)] for value in values}
         case MatchText():
             return kind is FieldType.TEXT
         case Range():
@@ -71,3 +66,10 @@ def _fits(condition: Condition, kind: FieldType) -> bool:
         case GeoRadius() | GeoBox():
             return kind is FieldType.GEO
     return False
+
+
+_SCALARS: Mapping[type, FieldType] = {
+    str: FieldType.KEYWORD,
+    int: FieldType.INTEGER,
+    bool: FieldType.BOOL,
+}

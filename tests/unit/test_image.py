@@ -20,6 +20,7 @@ from gateway.domain.release import ImageTower, Interpolation, ResizeMode
 from gateway.preprocess.image import (
     MAX_ASPECT,
     PictureLimits,
+    Pixels,
     check_crop,
     decode,
     decode_to_pixels,
@@ -58,7 +59,7 @@ def encode(picture: Image.Image, kind: str = "PNG") -> bytes:
     return out.getvalue()
 
 
-def open_clip_pixels(picture: Image.Image, spec: ImageTower) -> np.ndarray:
+def open_clip_pixels(picture: Image.Image, spec: ImageTower) -> Pixels:
     """open_clip's own evaluation transform, with its normalisation undone."""
     from open_clip.transform import image_transform
 
@@ -76,7 +77,7 @@ def open_clip_pixels(picture: Image.Image, spec: ImageTower) -> np.ndarray:
     return np.asarray(np.rint(values).astype(np.uint8).transpose(1, 2, 0))
 
 
-def assert_same_pixels(ours: np.ndarray, theirs: np.ndarray) -> None:
+def assert_same_pixels(ours: Pixels, theirs: Pixels) -> None:
     assert ours.shape == theirs.shape
     assert np.array_equal(ours, theirs)
 

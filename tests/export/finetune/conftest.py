@@ -8,11 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image, ImageDraw
 
 from export.finetune.options import Augmentation, ModelSource, Options, Schedule
 
 PRODUCTS = 12
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Models this small wait for their threads longer than they compute."""
+    torch.set_num_threads(1)
+
 
 TINY_CONFIG: dict[str, Any] = {
     "model_cfg": {

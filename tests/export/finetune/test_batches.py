@@ -18,7 +18,11 @@ SCHEDULE = Schedule(products_per_batch=4, pictures_per_product=2, seed=3)
 
 def shop(products: int, pictures: int = 3) -> list[Product]:
     return [
-        Product(tuple(range(i * pictures, (i + 1) * pictures)), (f"text {i}", f"other {i}"))
+        Product(
+            tuple(range(i * pictures, (i + 1) * pictures)),
+            (f"text {i}", f"other {i}"),
+            (1.0,) * pictures,
+        )
         for i in range(products)
     ]
 
@@ -69,8 +73,19 @@ def test_all_pictures_of_a_product_are_used_alike() -> None:
     assert max(counts.values()) < 1.3 * min(counts.values())
 
 
+def test_a_picture_of_three_times_the_weight_is_drawn_three_times_as_often() -> None:
+    product = Product((0, 1, 2), ("mug",), (3.0, 1.0, 1.0))
+    schedule = Schedule(products_per_batch=1, pictures_per_product=1)
+    drawn = Counter(int(batch_at(step, [product], schedule).rows[0, 0]) for step in range(2000))
+    assert 0.55 < drawn[0] / 2000 < 0.65
+
+
 def test_products_that_share_a_text_are_no_negatives_of_each_other() -> None:
-    twins = [Product((0,), ("white mug",)), Product((1,), ("white mug",)), Product((2,), ("pan",))]
+    twins = [
+        Product((0,), ("white mug",), (1.0,)),
+        Product((1,), ("white mug",), (1.0,)),
+        Product((2,), ("pan",), (1.0,)),
+    ]
     batch = batch_at(0, twins, replace(SCHEDULE, products_per_batch=3))
     position = {int(row[0]): place for place, row in enumerate(batch.rows)}
     assert batch.alike[position[0], position[1]]

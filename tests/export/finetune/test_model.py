@@ -9,9 +9,17 @@ from typing import Any
 import open_clip
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from export.finetune.errors import BadModel
-from export.finetune.model import Network, lock_towers, open_model, text_vectors
+from export.finetune.model import (
+    WEIGHTS_FILE,
+    Network,
+    lock_towers,
+    open_model,
+    opened_folder,
+    text_vectors,
+)
 from export.finetune.options import ModelSource, Options, Tower
 from tests.export.finetune.conftest import TINY_CONFIG
 
@@ -59,7 +67,6 @@ def test_a_tower_that_sees_everything_is_not_cut() -> None:
         (ModelSource(name="ViT-B-32", config=Path("x.json")), "either --model"),
         (ModelSource(name="ViT-B-33"), "not found"),
         (ModelSource(config=Path("none.json")), "not a model configuration"),
-        (ModelSource(name="RN50", checkpoint=Path("none.safetensors")), "cannot be opened"),
     ],
 )
 def test_a_model_that_cannot_be_opened_is_a_sentence(
@@ -67,6 +74,29 @@ def test_a_model_that_cannot_be_opened_is_a_sentence(
 ) -> None:
     with pytest.raises(BadModel, match=complaint):
         open_model(source, ["a text"], tmp_path)
+
+
+def test_weights_that_are_not_there_are_a_sentence(tiny_config: Path, tmp_path: Path) -> None:
+    source = ModelSource(config=tiny_config, checkpoint=tmp_path / "none.safetensors")
+    with pytest.raises(BadModel, match="cannot be opened"):
+        open_model(source, ["a text"], tmp_path)
+
+
+def test_a_model_goes_on_with_larger_pictures(tiny_config: Path, tmp_path: Path) -> None:
+    small, large = tmp_path / "small", tmp_path / "large"
+    small.mkdir()
+    large.mkdir()
+    clip = open_model(ModelSource(config=tiny_config), ["a text"], small)
+    weights = {name: tensor.contiguous() for name, tensor in clip.network.state_dict().items()}
+    save_file(weights, small / WEIGHTS_FILE)
+    grown = open_model(ModelSource(name=f"local-dir:{small}", image_px=64), [], large)
+    assert grown.size_px == 64
+    assert grown.network.encode_image(torch.zeros(1, 3, 64, 64)).shape == (1, 16)
+    save_file(
+        {name: tensor.contiguous() for name, tensor in grown.network.state_dict().items()},
+        large / WEIGHTS_FILE,
+    )
+    assert opened_folder(large).size_px == 64
 
 
 def test_a_config_without_a_text_tower_is_a_sentence(tmp_path: Path) -> None:

@@ -33,6 +33,8 @@ def test_csv_and_jsonl_give_the_same_rows(tmp_path: Path) -> None:
         ('{"image": "a.png", "text": [1]}', 'line 2: "text"'),
         ('{"image": "a.png", "text": " "}', 'line 2: "text" is empty'),
         ('{"image": "a.png", "text": "a", "split": "dev"}', 'line 2: "split"'),
+        ('{"image": "a.png", "text": "a", "weight": -1}', 'line 2: "weight"'),
+        ('{"image": "a.png", "text": "a", "weight": "much"}', 'line 2: "weight"'),
     ],
 )
 def test_a_bad_row_is_named_by_its_line(tmp_path: Path, line: str, complaint: str) -> None:

@@ -1,0 +1,52 @@
+# What a newcomer needs: `make demo`, `make test`.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+
+.PHONY: help demo test test-quick lint format clean
+
+help:
+	@echo "make demo               Triton, index and gateway on a sample shop, on port 8080"
+	@echo "make demo ARGS=--once   the same: three searches, then the end"
+	@echo "make test               lint, types, import contracts, all tests (real Triton included)"
+	@echo "make test-quick         the same without the slow tests"
+	@echo "make format             put the code into the project's format"
+
+demo: $(VENV)/.local
+	@$(BIN)/lookalike demo $(ARGS)
+
+test: lint
+	$(BIN)/pytest $(ARGS)
+
+test-quick: lint
+	$(BIN)/pytest -m "not slow" $(ARGS)
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The demo needs no PyTorch; the tests do.
+$(VENV)/.local: pyproject.toml | $(VENV)
+	@echo "installing the demo's packages into $(VENV) (once)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[local]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml tests/constraints.txt | $(VENV)
+	@echo "installing the tests' packages into $(VENV), PyTorch among them (once)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint tests/constraints.txt \
+		--editable '.[local,export,parquet,dev]'
+	@touch $@ $(VENV)/.local
+
+$(VENV):
+	@$(PYTHON) gateway/local/platform_check.py
+	@$(PYTHON) -m venv $(VENV)
+
+clean:
+	rm -rf $(VENV) .lookalike

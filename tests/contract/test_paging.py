@@ -1,0 +1,75 @@
+"""The arithmetic of pages, against stores that are as awkward as a store may be."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.adapters.qdrant_paging import FIRST_WINDOW_POINTS, Pager, Scored, Window
+from gateway.domain.query import Hit, Sparse
+from tests.contract.catalog import NO_WORDS, ids, plan
+
+DENSE = np.ones(4, dtype=np.float32)
+
+
+def made_up_store(owners: list[int], scores: list[float]) -> list[Scored]:
+    """Points of items, best first; `owners` says whose each point is."""
+    payload = {"pictures": ["a.jpg"], "_point": {"picture_no": 0}}
+    points = [
+        Scored(f"{n:05}", f"sku-{owner}", score, lambda: payload)
+        for n, (owner, score) in enumerate(zip(owners, scores, strict=True))
+    ]
+    return sorted(points, key=lambda point: -point.score)
+
+
+def page(store: list[Scored], limit: int, offset: int, shuffle_ties: int) -> tuple[list[Hit], int]:
+    """One page, and the number of requests it took. Equal scores stand in any order."""
+    rng = np.random.default_rng(shuffle_ties)
+    pager = Pager(plan(DENSE, limit=limit, offset=offset))
+    requests = 0
+    for window in pager.windows():
+        ties = {point.point_id: rng.random() for point in store[: window.points]}
+        found = sorted(store[: window.points], key=lambda p: (-p.score, ties[p.point_id]))
+        pager.add(window, found)
+        requests += 1
+    return pager.hits(), requests
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 5)), max_size=1500),
+    st.integers(1, 60),
+    st.integers(0, 1000),
+)
+def test_pages_hold_every_item_once_and_all_but_the_last_are_full(
+    points: list[tuple[int, int]], limit: int, seed: int
+) -> None:
+    store = made_up_store([owner for owner, _ in points], [float(score) for _, score in points])
+    seen: list[str] = []
+    for offset in range(0, 41 + limit, limit):
+        hits, _ = page(store, limit, offset, shuffle_ties=seed + offset)
+        left = len({owner for owner, _ in points}) - offset
+        assert len(hits) == max(0, min(limit, left))
+        seen += ids(hits)
+    assert sorted(seen) == sorted({f"sku-{owner}" for owner, _ in points})
+
+
+def test_a_common_page_takes_one_request() -> None:
+    store = made_up_store(list(range(5000)), list(np.linspace(1, 0, 5000)))
+    for offset in (0, 20):
+        hits, requests = page(store, 20, offset, shuffle_ties=0)
+        assert requests == 1
+        assert ids(hits) == [f"sku-{n}" for n in range(offset, offset + 20)]
+
+
+def test_the_windows_do_not_depend_on_the_page() -> None:
+    first = {next(iter(Pager(plan(DENSE, limit=n, offset=n)).windows())) for n in (1, 20, 1000)}
+    assert first == {Window(leg_points=256, points=FIRST_WINDOW_POINTS)}
+
+
+def test_a_plan_with_nothing_to_look_for_asks_nothing() -> None:
+    for lexical in (None, NO_WORDS):
+        pager = Pager(plan(lexical=lexical))
+        assert list(pager.windows()) == []
+        assert pager.hits() == []
+    assert list(zip(Pager(plan(lexical=Sparse((1,), (1.0,)))).windows(), "x", strict=False))

@@ -1,0 +1,88 @@
+"""A small shop on the real edge store and the toy model, for tests of services and edges."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from gateway.adapters.bm25 import Bm25Model
+from gateway.adapters.qdrant_edge import EdgeIndex
+from gateway.api.http_api import create_app
+from gateway.domain.items import Item, Location
+from gateway.domain.payload import attribute_fields
+from gateway.preprocess.image import PictureLimits
+from gateway.services.active_release import ActiveReleases
+from gateway.services.admission import Admission
+from gateway.services.catalog import CatalogService
+from gateway.services.encoder import Encoder, TextVectorCache
+from gateway.services.gateway import Gateway, Timeouts
+from gateway.services.indexing import Indexing
+from gateway.services.readiness import ReadinessCheck
+from gateway.services.search import SearchService
+from gateway.telemetry import Metrics
+from tests.fakes import COLOURS, ColourInference, MemoryPictures, colour_release, picture
+
+LIMITS = PictureLimits(max_bytes=200_000, max_pixels=4_000_000)
+MAX_IN_FLIGHT = 4
+
+BERLIN, PARIS = Location(52.52, 13.405), Location(48.8566, 2.3522)
+ITEMS = (
+    Item("red-shoe", "Red shoe", ("red.png",), "For running", "shoes", "Arbor", 50.0,
+         {"size": (40, 41), "new": True, "material": "leather"}, BERLIN),
+    Item("green-shoe", "Green shoe", ("green.png",), "", "shoes", "Bluefinch", 70.0,
+         {"size": (42,), "new": False, "material": "canvas"}, PARIS),
+    Item("blue-hat", "Blue hat", ("blue.png",), "", "hats", "Arbor", 20.0, {"new": False}),
+    Item("yellow-hat", "Yellow hat", ("yellow.png", "red.png"), "", "hats", "Fernway", 30.0),
+    Item("white-shirt", "White shirt", ("white.png",), "", "shirts", "Fernway", 35.5),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The shop's parts, for a test to use and to break."""
+
+    gateway: Gateway
+    indexing: Indexing
+    index: EdgeIndex
+    inference: ColourInference
+    pictures: MemoryPictures
+    http: httpx.AsyncClient
+
+
+@asynccontextmanager
+async def open_shop(
+    folder: Path, items: Sequence[Item] = (), release_id: str = "colours-v1"
+) -> AsyncIterator[Shop]:
+    """A shop on an index folder, behind HTTP without a network; `items` are indexed first."""
+    metrics = Metrics()
+    index = EdgeIndex.open(folder)
+    inference = ColourInference()
+    pictures = MemoryPictures({f"{name}.png": picture(name) for name in COLOURS})
+    with ThreadPoolExecutor(2) as workers:
+        encoder = Encoder(inference, LIMITS, workers, TextVectorCache(100, metrics))
+        lexical = Bm25Model()
+        releases = ActiveReleases(index, colour_release, metrics)
+        catalog = CatalogService(index, encoder, lexical, pictures)
+        admission = Admission(MAX_IN_FLIGHT, metrics)
+        gateway = Gateway(
+            search=SearchService(releases, encoder, index, lexical, admission),
+            catalog=catalog,
+            releases=releases,
+            readiness=ReadinessCheck(releases, inference, index),
+            metrics=metrics,
+            timeouts=Timeouts(),
+        )
+        indexing = Indexing(index, releases, catalog)
+        if items:
+            await indexing.run(release_id, items, attribute_fields(items), lambda _: None)
+        await releases.refresh()
+        # raise_app_exceptions=False: an unexpected exception must become a 500, as on a server.
+        transport = httpx.ASGITransport(create_app(gateway, LIMITS.max_bytes), False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://shop") as http:
+            yield Shop(gateway, indexing, index, inference, pictures, http)
+    await index.close()
