@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import json
 import logging
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -132,30 +131,37 @@ def _check_builtin(choice: ModelChoice) -> None:
         raise ExportRefused(
             f"open_clip has no weights {choice.pretrained!r} for {choice.name}. {offered}"
         )
+    if choice.pretrained:
+        _check_activation(choice)
 
 
 def _either(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
 
 
+def _check_activation(choice: ModelChoice) -> None:
+    """QuickGELU weights in a GELU network give vectors that are plausible and wrong. open_clip
+    warns of it, after it has fetched the weights."""
+    wanted = bool(open_clip.get_pretrained_cfg(choice.name, choice.pretrained).get("quick_gelu"))
+    if wanted != bool(open_clip.get_model_config(choice.name).get("quick_gelu")):
+        other = f"{choice.name}-quickgelu" if wanted else choice.name.removesuffix("-quickgelu")
+        raise ExportRefused(
+            f"The weights {choice.pretrained!r} belong to another activation than "
+            f"{choice.name} has; use --model {other}."
+        )
+
+
 @contextmanager
 def _as_refusal(name: str) -> Iterator[None]:
-    """open_clip's many ways to fail, as one. Its warning of a wrong activation counts as failure:
-    QuickGELU weights in a GELU network give plausible vectors that are wrong."""
-    logging.disable(logging.ERROR)  # open_clip logs what it then raises, and its progress
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message="QuickGELU mismatch")
-        try:
-            yield
-        except UserWarning as exc:
-            raise ExportRefused(
-                f"{exc} Use the model name that ends in -quickgelu for weights trained with it."
-            ) from exc
-        except _LOADING_ERRORS as exc:
-            reason = " ".join(str(exc).split())
-            raise ExportRefused(f"{name} cannot be loaded: {reason[:300]}") from exc
-        finally:
-            logging.disable(logging.NOTSET)
+    """open_clip's many ways to fail, as one."""
+    logging.disable(logging.ERROR)  # it logs what it then raises, and its progress
+    try:
+        yield
+    except _LOADING_ERRORS as exc:
+        reason = " ".join(str(exc).split())
+        raise ExportRefused(f"{name} cannot be loaded: {reason[:300]}") from exc
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _architecture(choice: ModelChoice) -> str:

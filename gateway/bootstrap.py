@@ -65,7 +65,11 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         encoder = Encoder(inference, limits, workers, cache)
         lexical = Bm25Model()
         releases = ActiveReleases(index, load, metrics)
-        pictures = PictureFiles(settings.pictures_folder, settings.max_picture_bytes, client)
+        pictures = PictureFiles(
+            settings.pictures_folder,
+            client if settings.fetch_pictures else None,
+            settings.max_picture_bytes,
+        )
         catalog = CatalogService(index, encoder, lexical, pictures)
         admission = Admission(settings.max_in_flight, metrics)
         gateway = Gateway(

@@ -55,8 +55,10 @@ class Settings(BaseSettings):
 
     pictures_folder: Path | None = Field(
         None,
-        description="Catalogue pictures are paths below this folder, or http(s) addresses. "
-        "Unset: only addresses can be written through the API.",
+        description="Catalogue pictures named by a path are read below this folder; unset: none.",
+    )
+    fetch_pictures: bool = Field(
+        False, description="Whether catalogue pictures named by an http(s) address are fetched."
     )
 
     default_timeout_s: Seconds = Field(2.0, description="A request's time if it names none.")

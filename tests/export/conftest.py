@@ -6,12 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from export.formats import Target
 from export.model_source import SourceModel, load_model
 from export.release_export import ExportOrder, ExportResult, export_release
 from export.release_writer import Destination
 from tests.export.models import CONFIGS, model_folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Models this small wait for their threads longer than they compute."""
+    torch.set_num_threads(1)
+
 
 LoadModel = Callable[[str], SourceModel]
 

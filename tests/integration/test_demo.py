@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import random
 import re
 import shutil
 import signal
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 
 from tests.integration.conftest import REPOSITORY
 
@@ -66,7 +69,7 @@ def running(state: Path, first_run: str) -> Iterator[tuple[subprocess.Popen[str]
 
 def titles(output: str, heading: str) -> list[str]:
     """The titles of the table under `heading`."""
-    table = output.split(heading)[1].split("└")[0]
+    table = output.partition(heading)[2].partition("└")[0]
     return re.findall(r"│ (.+?) +│", table)
 
 
@@ -104,15 +107,49 @@ def test_it_is_ready_and_answers(running: tuple[subprocess.Popen[str], str, floa
     assert answer["hits"][0]["id"] == "om-1f355"
 
 
-def test_the_gateway_is_thin(running: tuple[subprocess.Popen[str], str, float]) -> None:
+def as_photographed(path: Path, seed: int) -> bytes:
+    """The picture turned by 10 degrees, resized and JPEG-compressed, on white."""
+    with Image.open(path) as drawing:
+        layered = drawing.convert("RGBA")
+    flat = Image.new("RGB", layered.size, "white")
+    flat.paste(layered, mask=layered.getchannel("A"))
+    turned = flat.rotate(10, Image.Resampling.BICUBIC, expand=True, fillcolor="white")
+    side_px = 120 + seed * 37 % 280
+    out = io.BytesIO()
+    turned.resize((side_px, side_px), Image.Resampling.BICUBIC).save(out, "JPEG", quality=75)
+    return out.getvalue()
+
+
+def test_a_changed_picture_still_finds_its_item_first(
+    running: tuple[subprocess.Popen[str], str, float], state: Path
+) -> None:
+    _, url, _ = running
+    pictures = sorted((state / "pictures").glob("*.png"))
+    chosen = random.Random(7).sample(pictures, 200)
+    first = []
+    with httpx.Client(base_url=url, timeout=20) as http:
+        for number, path in enumerate(chosen):
+            upload = {"image": as_photographed(path, number)}
+            answer = http.post("/v1/search/image", files=upload, data={"limit": 1}).json()
+            first.append(answer["hits"][0]["id"] == path.stem)
+    assert sum(first) / len(first) >= 0.95
+
+
+def test_the_gateway_is_thin(
+    running: tuple[subprocess.Popen[str], str, float], state: Path
+) -> None:
     process, url, _ = running
     httpx.get(f"{url}/v1/search", params={"q": "pizza"})
-    maps = Path(f"/proc/{process.pid}/maps").read_text()
-    assert "torch" not in maps
-    assert "onnx" not in maps
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    resident_kib = int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0])
-    assert resident_kib < 200 * 1024
+    resident_kib = {"own": 0, "index": 0}
+    for mapping in re.split(r"(?m)^(?=[0-9a-f]+-[0-9a-f]+ )", smaps(process.pid))[1:]:
+        head = mapping.partition("\n")[0]
+        assert "torch" not in head
+        assert "onnx" not in head
+        # Pages of the index's files are the kernel's cache: it takes them back when it needs them.
+        owner = "index" if str(state.resolve()) in head else "own"
+        resident_kib[owner] += int(re.findall(r"(?m)^Rss:\s+(\d+) kB", mapping)[0])
+    assert resident_kib["own"] < 200 * 1024
+    assert resident_kib["index"] > 0
 
 
 def test_a_second_gateway_on_the_same_index_is_told_so(
@@ -153,7 +190,7 @@ def test_a_repository_without_release_is_one_sentence(tmp_path: Path) -> None:
 def test_a_changed_release_is_indexed_again(state: Path, first_run: str, tmp_path: Path) -> None:
     """A release exported anew under the same name has another fingerprint: never mixed."""
     folder = tmp_path / "state"
-    subprocess.run(["cp", "-r", "--sparse=always", state, folder], check=True)
+    subprocess.run(["/bin/cp", "-r", "--sparse=always", state, folder], check=True)
     record = next(folder.rglob("collection.json"))
     fingerprint = re.search(r'"fingerprint": ?"(\w+)"', record.read_text())
     assert fingerprint is not None
@@ -169,7 +206,7 @@ def test_a_changed_release_is_indexed_again(state: Path, first_run: str, tmp_pat
 
 def test_ctrl_c_stops_every_process(state: Path, first_run: str, tmp_path: Path) -> None:
     folder = tmp_path / "state"
-    subprocess.run(["cp", "-r", "--sparse=always", state, folder], check=True)
+    subprocess.run(["/bin/cp", "-r", "--sparse=always", state, folder], check=True)
     process = subprocess.Popen(
         command(folder, "--port", "0"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
@@ -178,16 +215,21 @@ def test_ctrl_c_stops_every_process(state: Path, first_run: str, tmp_path: Path)
     for line in process.stdout:
         if "Ctrl-C" in line:
             break
-    before = mine(str(folder.resolve()), process.pid)
+    before = mine(process.pid)
     assert len(before) >= 3
     os.killpg(process.pid, signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
-    assert process.returncode in (0, 130)
+    assert process.returncode == 0
     assert "Traceback" not in stderr
     assert not [pid for pid in before if Path(f"/proc/{pid}").exists()]
 
 
-def mine(marker: str, root: int) -> list[int]:
+def smaps(pid: int) -> str:
+    """Every mapping of a process and what of it is in memory; see proc_pid_smaps(5)."""
+    return Path(f"/proc/{pid}/smaps").read_text()
+
+
+def mine(root: int) -> list[int]:
     """The process and all of its descendants."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):

@@ -167,7 +167,7 @@ def test_a_server_dies_with_whoever_started_it(tmp_path: Path) -> None:
         (tmp_path / "pid.part").write_text(str(server.pid))
         (tmp_path / "pid.part").rename(tmp_path / "pid")
         signal.pause()
-    _eventually(lambda: (tmp_path / "pid").exists())
+    _eventually((tmp_path / "pid").exists)
     server_pid = int((tmp_path / "pid").read_text())
     assert _alive(server_pid)
     os.kill(pid, signal.SIGKILL)

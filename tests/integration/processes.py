@@ -1,0 +1,57 @@
+"""The product's own commands as processes of a test."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+LOOKALIKE = [sys.executable, "-m", "gateway"]
+ROOT = Path(__file__).parents[2]
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """This environment with `settings` as LOOKALIKE_…, and lines that do not wrap."""
+    own = {f"LOOKALIKE_{name.upper()}": value for name, value in settings.items()}
+    return os.environ | own | {"COLUMNS": "200", "PYTHONPATH": str(ROOT)}
+
+
+def lookalike(
+    settings: Mapping[str, str], *arguments: str, timeout_s: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command to its end."""
+    return subprocess.run(
+        [*LOOKALIKE, *arguments], env=environment(settings), timeout=timeout_s,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@contextmanager
+def serving(settings: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`lookalike serve` on a free port, and its address; its end by SIGTERM must be clean."""
+    with subprocess.Popen(
+        [*LOOKALIKE, "serve", "--port", "0"], env=environment(settings),
+        stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        try:
+            yield process, waited_for(process, r"listening on (http://\S+)")
+        finally:
+            process.terminate()
+            _, said = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+        assert "Traceback" not in said, said
+
+
+def waited_for(process: subprocess.Popen[str], pattern: str) -> str:
+    """The first group of the first line on stderr that has `pattern`."""
+    assert process.stderr is not None
+    said = ""
+    for line in process.stderr:
+        said += line
+        if found := re.search(pattern, line):
+            return found[1]
+    raise AssertionError(f"the process ended: {said}")
