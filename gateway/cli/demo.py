@@ -134,12 +134,7 @@ def _shown(path: Path) -> Path:
 async def _search_thrice(url: str, pictures: Path) -> None:
     """One search by words, one by a picture, one by both, over HTTP as a storefront would."""
     async with httpx.AsyncClient(base_url=url, timeout=10.0) as client:
-        words = await _hits(
-            client.post(
-                "/v1/search",
-                json={"query": [{"text": "pizza"}], "mode": "vector", "limit": SEARCH_LIMIT},
-            )
-        )
+        words = await _hits(client.get("/v1/search", params={"q": "pizza", "limit": SEARCH_LIMIT}))
         out.print(hits_table('words: "pizza"', words))
         picture = (pictures / "om-1f34e.png").read_bytes()
         similar = await _hits(
