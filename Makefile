@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-.PHONY: help demo test test-quick lint format clean
+.PHONY: help demo test test-quick lint proto format clean
 
 help:
 	@echo "make demo               Triton, index and gateway on a sample shop, on port 8080"
@@ -27,6 +27,10 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+proto: $(VENV)/.test
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. \
+		gateway/api/v1/lookalike.proto
 
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix .

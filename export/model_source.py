@@ -142,12 +142,11 @@ def _either(names: list[str]) -> str:
 def _check_activation(choice: ModelChoice) -> None:
     """QuickGELU weights in a GELU network give vectors that are plausible and wrong. open_clip
     warns of it, after it has fetched the weights."""
-    wanted = bool(open_clip.get_pretrained_cfg(choice.name, choice.pretrained).get("quick_gelu"))
-    if wanted != bool(open_clip.get_model_config(choice.name).get("quick_gelu")):
-        other = f"{choice.name}-quickgelu" if wanted else choice.name.removesuffix("-quickgelu")
+    wants_quick = open_clip.get_pretrained_cfg(choice.name, choice.pretrained).get("quick_gelu")
+    if wants_quick and not open_clip.get_model_config(choice.name).get("quick_gelu"):
         raise ExportRefused(
-            f"The weights {choice.pretrained!r} belong to another activation than "
-            f"{choice.name} has; use --model {other}."
+            f"The weights {choice.pretrained!r} were trained with another activation (QuickGELU) "
+            f"than {choice.name} has; use --model {choice.name}-quickgelu."
         )
 
 
@@ -165,15 +164,17 @@ def _as_refusal(name: str) -> Iterator[None]:
 
 
 def _architecture(choice: ModelChoice) -> str:
-    """A name for the manifest that tells nothing of this machine's folders."""
+    """The model and its weights for the manifest; nothing of this machine's folders."""
+    if choice.checkpoint:
+        return f"{choice.name}, weights {choice.checkpoint.name}"
     if not choice.name.startswith(LOCAL_PREFIX):
-        return choice.name
+        return f"{choice.name}, weights {choice.pretrained}" if choice.pretrained else choice.name
     folder = Path(choice.name.removeprefix(LOCAL_PREFIX))
     config = json.loads((folder / "open_clip_config.json").read_text(encoding="utf-8"))
     vision = config["model_cfg"]["vision_cfg"]
     text = config["model_cfg"]["text_cfg"]
     image = vision.get("timm_model_name") or f"{vision.get('layers')}x{vision.get('width')}"
-    words = text.get("hf_model_name") or f"{text.get('layers')}x{text.get('width')}"
+    words = Path(text.get("hf_model_name") or f"{text.get('layers')}x{text.get('width')}").name
     return f"open_clip image {image}, text {words}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,13 +116,16 @@ def _strip_graph(graph: onnx.GraphProto) -> None:
     graph.doc_string = ""
     del graph.metadata_props[:]
     del graph.value_info[:]
-    for value in (*graph.input, *graph.output, *graph.initializer):
+    for value in (*graph.input, *graph.output):
         value.doc_string = ""
         del value.metadata_props[:]
+    for tensor in graph.initializer:
+        tensor.doc_string = ""
+        del tensor.metadata_props[:]
     _strip_nodes(graph.node)
 
 
-def _strip_nodes(nodes: list[onnx.NodeProto]) -> None:
+def _strip_nodes(nodes: Iterable[onnx.NodeProto]) -> None:
     for node in nodes:
         node.doc_string = ""
         del node.metadata_props[:]

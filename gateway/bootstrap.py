@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -18,14 +18,16 @@ from gateway.adapters.triton import TritonInference
 from gateway.domain.errors import StartupProblem
 from gateway.domain.loaded_release import LoadedRelease
 from gateway.domain.ports import CatalogIndex, Inference
+from gateway.domain.query import LegWeights
 from gateway.preprocess.image import PictureLimits
-from gateway.services.active_release import ActiveReleases
+from gateway.services.active_release import ActiveReleases, PinnedRelease
 from gateway.services.admission import Admission
 from gateway.services.catalog import CatalogService
 from gateway.services.encoder import Encoder, TextVectorCache
 from gateway.services.gateway import Gateway, Timeouts
 from gateway.services.indexing import Indexing
 from gateway.services.readiness import ReadinessCheck
+from gateway.services.remembered_inference import RememberedInference
 from gateway.services.search import SearchService
 from gateway.settings import Settings, Store
 from gateway.telemetry import Metrics
@@ -39,6 +41,8 @@ class Assembly:
     indexing: Indexing
     index: CatalogIndex
     inference: Inference
+    pinned: Callable[[str], Awaitable[SearchService]]
+    """Search by a release that need not be the active one; the towers are asked once an input."""
 
 
 @asynccontextmanager
@@ -72,8 +76,15 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         )
         catalog = CatalogService(index, encoder, lexical, pictures)
         admission = Admission(settings.max_in_flight, metrics)
+        weights = LegWeights(settings.fusion_vector_weight, settings.fusion_text_weight)
+        remembering = Encoder(RememberedInference(inference), limits, workers, cache)
+
+        async def pinned(release_id: str) -> SearchService:
+            release = PinnedRelease(await releases.built(release_id))
+            return SearchService(release, remembering, index, lexical, admission, weights)
+
         gateway = Gateway(
-            search=SearchService(releases, encoder, index, lexical, admission),
+            search=SearchService(releases, encoder, index, lexical, admission, weights),
             catalog=catalog,
             releases=releases,
             readiness=ReadinessCheck(releases, inference, index),
@@ -83,7 +94,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         await releases.refresh()
         follower = asyncio.create_task(releases.follow())
         stack.push_async_callback(_cancelled, follower)
-        yield Assembly(gateway, Indexing(index, releases, catalog), index, inference)
+        indexing = Indexing(index, releases, catalog)
+        yield Assembly(gateway, indexing, index, inference, pinned)
 
 
 def only_release(settings: Settings) -> str:

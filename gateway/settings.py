@@ -34,6 +34,9 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address that HTTP listens on.")
     port: int = Field(8080, ge=0, le=65535, description="Port that HTTP listens on.")
+    grpc_port: int = Field(
+        8081, ge=0, le=65535, description="Port that gRPC listens on; 0 takes a free one."
+    )
 
     model_repository: Path = Field(
         Path("model_repository"), description="The folder that Triton serves, read-only here."
@@ -59,6 +62,13 @@ class Settings(BaseSettings):
     )
     fetch_pictures: bool = Field(
         False, description="Whether catalogue pictures named by an http(s) address are fetched."
+    )
+
+    fusion_vector_weight: float = Field(
+        1.0, ge=0, description="What the nearest vectors' ranks count in a hybrid search."
+    )
+    fusion_text_weight: float = Field(
+        1.0, ge=0, description="What full text's ranks count; `lookalike evaluate tune` finds both."
     )
 
     default_timeout_s: Seconds = Field(2.0, description="A request's time if it names none.")

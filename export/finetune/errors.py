@@ -4,6 +4,7 @@ FinetuneError
 ├── BadPairs        the file of pairs cannot be read as pairs
 ├── TooFewPairs     there are fewer products than one batch needs
 ├── BadModel        the model, its configuration or its weights cannot be loaded
+├── BadDevice       the device cannot be used, or has too little memory
 ├── BadCheckpoint   the folder holds a run that was started with other options or other data
 └── Diverged        the loss is not a number any more
 """
@@ -27,6 +28,10 @@ class TooFewPairs(FinetuneError):
 
 class BadModel(FinetuneError):
     """The model, its configuration or its weights cannot be loaded."""
+
+
+class BadDevice(FinetuneError):
+    """The device cannot be used, or has too little memory."""
 
 
 class BadCheckpoint(FinetuneError):

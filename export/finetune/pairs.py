@@ -68,7 +68,7 @@ def read_rows(path: Path, heldout_share: float) -> list[Row]:
             records = _csv_records(lines) if path.suffix == ".csv" else _jsonl_records(lines, path)
             return [_row(record, path, number, heldout_share) for number, record in records]
     except OSError as exc:
-        raise BadPairs(f"The pairs cannot be read: {exc}.") from exc
+        raise BadPairs(f"{path} cannot be read: {exc.strerror}.") from exc
     except UnicodeDecodeError as exc:
         raise BadPairs(f"{path} is not UTF-8 text: {exc.reason} at byte {exc.start}.") from exc
 

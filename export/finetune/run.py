@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save
 
 from export.finetune.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from export.finetune.errors import BadPairs
+from export.finetune.errors import BadDevice, BadPairs
 from export.finetune.files import write_atomically
 from export.finetune.heldout import recall_at_10
 from export.finetune.history import Evaluation, write_csv, write_curve
@@ -51,6 +51,7 @@ def run(options: Options, on_step: OnStep) -> Result:
     rows = read_rows(options.data, options.heldout_share)
     if all(row.held_out for row in rows):
         raise BadPairs(f"{options.data} has no row to train on.")
+    _check_device(options.device)
     options.out_dir.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(options.schedule.seed)
     texts = (text for row in rows if not row.held_out for text in row.texts)
@@ -59,10 +60,22 @@ def run(options: Options, on_step: OnStep) -> Result:
     prepared = prepare(rows, clip, options)
     current = _Run(options, prepared, Trainer(clip, prepared.training, options))
     current.resume()
-    stopped_early = current.train(on_step)
+    try:
+        stopped_early = current.train(on_step)
+    except torch.OutOfMemoryError as exc:
+        raise BadDevice(
+            f"A batch does not fit into the memory of {options.device}; raise --accumulate."
+        ) from exc
     return Result(
         current.best, tuple(current.history), len(prepared.skipped), stopped_early=stopped_early
     )
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as exc:
+        raise BadDevice(f"The device {device} cannot be used: {str(exc).splitlines()[0]}") from exc
 
 
 @dataclass(slots=True)

@@ -10,7 +10,6 @@ from typing import Any
 from qdrant_client import models
 
 from gateway.adapters.qdrant_paging import (
-    HNSW_EF,
     RRF_K,
     Window,
     payload_keys,
@@ -28,7 +27,7 @@ from gateway.domain.filters import (
     Range,
 )
 from gateway.domain.ports import CollectionSpec, Point
-from gateway.domain.query import SearchPlan
+from gateway.domain.query import Beam, Exact, LegWeights, SearchPlan
 
 IMAGE = "image"
 TEXT = "text"
@@ -103,7 +102,7 @@ def search_request(plan: SearchPlan, window: Window) -> models.QueryRequest:
     if len(legs) > 1:
         return models.QueryRequest(
             limit=window.points,
-            query=models.RrfQuery(rrf=models.Rrf(k=RRF_K)),
+            query=_fusion(plan.weights),
             prefetch=legs,
             with_payload=selector,
         )
@@ -130,7 +129,7 @@ def _legs(plan: SearchPlan, window: Window) -> list[models.Prefetch]:
                 using=IMAGE,
                 filter=only,
                 score_threshold=plan.min_score,
-                params=models.SearchParams(hnsw_ef=HNSW_EF),
+                params=_params(plan.nearest),
             )
         )
     if lexical is not None:
@@ -138,6 +137,20 @@ def _legs(plan: SearchPlan, window: Window) -> list[models.Prefetch]:
         query = models.NearestQuery(nearest=terms)
         legs.append(models.Prefetch(limit=window.leg_points, query=query, using=TEXT, filter=only))
     return legs
+
+
+def _fusion(weights: LegWeights) -> models.RrfQuery:
+    """The weights stand in the legs' order."""
+    values = [weights.dense, weights.lexical]
+    return models.RrfQuery(rrf=models.Rrf(k=RRF_K, weights=values))
+
+
+def _params(nearest: Beam | Exact) -> models.SearchParams:
+    match nearest:
+        case Beam(ef):
+            return models.SearchParams(hnsw_ef=ef)
+        case Exact():
+            return models.SearchParams(exact=True)
 
 
 def _plan_filter(plan: SearchPlan) -> models.Filter | None:

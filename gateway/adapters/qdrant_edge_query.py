@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import qdrant_edge as edge
 
 from gateway.adapters.qdrant_paging import (
-    HNSW_EF,
     RRF_K,
     Window,
     payload_keys,
@@ -28,7 +27,7 @@ from gateway.domain.filters import (
     Range,
 )
 from gateway.domain.ports import CollectionSpec, Point
-from gateway.domain.query import SearchPlan
+from gateway.domain.query import Beam, Exact, LegWeights, SearchPlan
 
 IMAGE = "image"
 TEXT = "text"
@@ -115,7 +114,7 @@ def search_request(plan: SearchPlan, window: Window) -> edge.QueryRequest:
     if len(legs) > 1:
         return edge.QueryRequest(
             limit=window.points,
-            query=edge.Fusion.Rrf(k=RRF_K),  # type: ignore[arg-type]  # the stub nests, the binding inherits
+            query=_fusion(plan.weights),
             prefetches=legs,
             with_payload=selector,
         )
@@ -140,7 +139,7 @@ def _legs(plan: SearchPlan, window: Window) -> list[edge.Prefetch]:
                 query=edge.Query.Nearest(plan.dense.tolist(), IMAGE),
                 filter=only,
                 score_threshold=plan.min_score,
-                params=edge.SearchParams(hnsw_ef=HNSW_EF),
+                params=_params(plan.nearest),
             )
         )
     if lexical is not None:
@@ -148,6 +147,20 @@ def _legs(plan: SearchPlan, window: Window) -> list[edge.Prefetch]:
         query = edge.Query.Nearest(terms, TEXT)
         legs.append(edge.Prefetch(limit=window.leg_points, query=query, filter=only))
     return legs
+
+
+def _fusion(weights: LegWeights) -> edge.Fusion:
+    """The weights stand in the legs' order."""
+    values = [weights.dense, weights.lexical]
+    return edge.Fusion.Rrf(k=RRF_K, weights=values)  # type: ignore[return-value]  # the stub nests, the binding inherits
+
+
+def _params(nearest: Beam | Exact) -> edge.SearchParams:
+    match nearest:
+        case Beam(ef):
+            return edge.SearchParams(hnsw_ef=ef)
+        case Exact():
+            return edge.SearchParams(exact=True)
 
 
 def _plan_filter(plan: SearchPlan) -> edge.Filter | None:

@@ -37,10 +37,6 @@ GROWTH = 4
 # the first of one leg outranks what both legs have at rank 3.
 RRF_K = 60
 
-# The beam of the HNSW search: as wide as the graph's while it is built. Qdrant widens it to the
-# number of points asked for, so that a leg of a hybrid search has one of LEG_POINTS.
-HNSW_EF = 128
-
 
 @dataclass(frozen=True, slots=True)
 class Window:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.request_parts import GatewayOf, ReadDeadline, json_response, request_id
-from gateway.api.schemas import FilterIn, SearchIn, answer
+from gateway.api.schemas import FilterIn, SearchIn, answer, fault_of
 from gateway.domain.deadline import Deadline
 from gateway.domain.errors import BadFilter, InvalidQuery
 from gateway.domain.filters import Filter
@@ -121,8 +121,5 @@ def _filter(text: str | None) -> Filter | None:
     try:
         return FilterIn.model_validate_json(text).to_domain()
     except ValidationError as exc:
-        fault = exc.errors(include_url=False, include_context=False)[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        raise BadFilter(
-            f"{where}: {fault['msg']}" if where else fault["msg"], field="filter"
-        ) from exc
+        field, detail = fault_of(exc)
+        raise BadFilter(detail, field=f"filter.{field}" if field else "filter") from exc

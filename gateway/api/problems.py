@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.api.schemas import path_of
 from gateway.api.status import code_of, status_of
 from gateway.domain.errors import LookalikeError, Overloaded
 
@@ -58,7 +59,7 @@ async def _malformed(request: Request, exc: Exception) -> Response:
     """What pydantic found, each fault by the field's path in the request."""
     assert isinstance(exc, RequestValidationError)
     faults = [
-        {"field": _path(fault["loc"]), "detail": fault["msg"]}
+        {"field": path_of(_inside(fault["loc"])), "detail": fault["msg"]}
         for fault in exc.errors()[:MAX_ERRORS_SHOWN]
     ]
     first = faults[0]
@@ -105,16 +106,6 @@ def _response(request: Request, problem: dict[str, Any], headers: dict[str, str]
     )
 
 
-def _path(loc: Sequence[str | int]) -> str:
-    """`("body", "query", 0, "text")` as `query[0].text`."""
-    path = ""
-    for part in loc[1:] if loc and loc[0] in ("body", "query", "path", "header") else loc:
-        if isinstance(part, int):
-            path += f"[{part}]"
-        elif part not in _UNION_TAGS:
-            path += f".{part}" if path else part
-    return path
-
-
-# pydantic puts the chosen branch of a union into the path; it is no part of the request.
-_UNION_TAGS = frozenset({"condition", "nested-filter"})
+def _inside(loc: Sequence[str | int]) -> Sequence[str | int]:
+    """Without the part of the request that FastAPI puts first."""
+    return loc[1:] if loc and loc[0] in ("body", "query", "path", "header") else loc

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -16,6 +17,7 @@ from pydantic import (
     StrictInt,
     StrictStr,
     Tag,
+    ValidationError,
     model_validator,
 )
 
@@ -293,6 +295,27 @@ class ItemStatus(BaseModel):
     embedded: int = 0
     skipped_pictures: list[str] = []
     problem: dict[str, Any] | None = None
+
+
+def fault_of(exc: ValidationError) -> tuple[str, str]:
+    """The first fault that pydantic found: the field's path, such as `must[0].match`, and why."""
+    fault = exc.errors(include_url=False, include_context=False)[0]
+    return path_of(fault["loc"]), fault["msg"]
+
+
+def path_of(loc: Sequence[str | int]) -> str:
+    """`("query", 0, "text")` as `query[0].text`."""
+    path = ""
+    for part in loc:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif part not in _UNION_TAGS:
+            path += f".{part}" if path else part
+    return path
+
+
+# pydantic puts the chosen branch of a union into the path; it is no part of the request.
+_UNION_TAGS = frozenset({"condition", "nested-filter"})
 
 
 def answer(result: SearchResult, request_id: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import typer
 from pydantic import ValidationError
 from rich.markup import escape
 
-from gateway.cli import demo, index, serve, verify
+from gateway.cli import demo, evaluate_commands, index, serve, verify
 from gateway.cli.console import errors
 from gateway.domain.errors import LookalikeError
 
@@ -23,6 +23,7 @@ app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.command("index")(index.index)
 app.command("verify")(verify.verify)
+app.add_typer(evaluate_commands.app, name="evaluate")
 
 
 def main() -> None:

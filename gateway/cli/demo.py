@@ -14,7 +14,7 @@ import uvloop
 
 from gateway.bootstrap import Assembly, assemble, only_release
 from gateway.cli.console import errors, hits_table, out, progress
-from gateway.cli.http_server import answering, listen, url_of
+from gateway.cli.edges import answering, listen, url_of
 from gateway.domain.errors import LookalikeError, SpaceMismatch
 from gateway.local.sample_catalog import FIELDS, SampleItem, render_pictures, sample_items
 from gateway.local.triton_server import TritonOptions, TritonServer
@@ -25,6 +25,7 @@ SEARCH_LIMIT = 5
 
 def demo(
     port: Annotated[int, typer.Option(help="HTTP port; 0 takes a free one.")] = 8080,
+    grpc_port: Annotated[int, typer.Option(help="gRPC port; 0 takes a free one.")] = 8081,
     state: Annotated[Path, typer.Option(help="Folder for pictures, index and logs.")] = Path(
         ".lookalike"
     ),
@@ -39,6 +40,7 @@ def demo(
     """Start Triton, the embedded index and the gateway on a sample shop of a thousand things."""
     sock = listen("127.0.0.1", port)
     settings = Settings(
+        grpc_port=grpc_port,
         model_repository=repository,
         edge_folder=state / "index",
         pictures_folder=(state / "pictures").resolve(),
@@ -79,12 +81,12 @@ async def _run(
         state = await assembly.gateway.readiness.check()
         if not state.ready:
             raise LookalikeError(f"The demo is not ready: {state.reason}")
-        async with answering(assembly.gateway, sock, settings.max_picture_bytes) as stopped:
+        async with answering(assembly.gateway, sock, settings) as edges:
             if once:
                 await _search_thrice(url_of(sock), settings.pictures_folder or Path())
             else:
-                _print_ready(url_of(sock), settings.pictures_folder or Path())
-                await asyncio.wait([stopped])
+                _print_ready(url_of(sock), edges.grpc_port, settings.pictures_folder or Path())
+                await asyncio.wait([edges.stopped])
 
 
 async def _fill(assembly: Assembly, release_id: str, items: list[SampleItem]) -> None:
@@ -113,7 +115,7 @@ async def _fill(assembly: Assembly, release_id: str, items: list[SampleItem]) ->
     await assembly.gateway.releases.refresh()
 
 
-def _print_ready(url: str, pictures: Path) -> None:
+def _print_ready(url: str, grpc_port: int, pictures: Path) -> None:
     out.print(f"\n[bold green]Lookalike is ready[/] on {url} — try:\n", highlight=False)
     commands = (
         f"curl '{url}/v1/search?q=pizza&limit=3'",
@@ -122,7 +124,7 @@ def _print_ready(url: str, pictures: Path) -> None:
     )
     for command in commands:
         out.print(f"  {command}", soft_wrap=True, highlight=False, markup=False)
-    out.print("\nCtrl-C stops it all.")
+    out.print(f"\ngRPC (lookalike.v1) is on port {grpc_port}. Ctrl-C stops it all.")
 
 
 def _shown(path: Path) -> Path:

@@ -15,6 +15,7 @@
   - SpaceMismatch: vectors of two releases would have met; refused rather than answered wrongly
   - ReleaseInvalid: a release's files are missing, damaged or contradict its manifest
   - CatalogInvalid: a catalogue file or an item in it cannot be used
+    - GoldenInvalid: a line of a golden set's file cannot be used
   - StartupProblem: the machine or the settings do not let the product start
 
 Foreign exceptions become one of these in `gateway.adapters` and nowhere else.
@@ -90,6 +91,10 @@ class ReleaseInvalid(LookalikeError):
 
 class CatalogInvalid(LookalikeError):
     """A catalogue file, or an item in it, cannot be used."""
+
+
+class GoldenInvalid(CatalogInvalid):
+    """A golden set's file, or a line of it, cannot be used."""
 
 
 class StartupProblem(LookalikeError):

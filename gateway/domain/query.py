@@ -73,8 +73,40 @@ QueryPart = TextPart | ImagePart | ItemPart | VectorPart
 
 
 @dataclass(frozen=True, slots=True)
+class Beam:
+    """Nearest vectors by a walk of the HNSW graph, `ef` points wide: wider finds more, and slower.
+
+    The default is as wide as the graph's own beam while it is built. An index widens it to the
+    number of points asked for, and scans a collection that is too small for a graph.
+    """
+
+    ef: int = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """Nearest vectors by comparing all of them: what approximate answers are measured against."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegWeights:
+    """What each leg's ranks count in fusion; 0 or more, 1 each is plain RRF.
+
+    A leg with weight w gives its rank r, counted from 0, 1 / ((r + 1) / w + RRF_K - 1), as Qdrant
+    computes it: with half the weight, ranks fall twice as fast. 0 leaves the leg out.
+    """
+
+    dense: float = 1.0
+    lexical: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
-    """One search. `fields` None means all fields of an item; `min_score` applies to cosine only."""
+    """One search. `fields` None means all fields of an item; `min_score` applies to cosine only.
+
+    `nearest` and `weights` are for measuring: a storefront does not send them. `weights` None
+    takes those that the gateway is set to.
+    """
 
     parts: tuple[QueryPart, ...]
     mode: Mode = Mode.AUTO
@@ -84,6 +116,8 @@ class Query:
     min_score: float | None = None
     fields: tuple[str, ...] | None = None
     exclude_items: tuple[str, ...] = ()
+    nearest: Beam | Exact = Beam()
+    weights: LegWeights | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +131,7 @@ class Sparse:
 @dataclass(frozen=True, slots=True)
 class SearchPlan:
     """What an index is asked to run, in one request. At least one of `dense` and `lexical` is set;
-    with both, their ranks are fused (RRF)."""
+    with both, their ranks are fused (RRF) by `weights`."""
 
     dense: Vector | None
     lexical: Sparse | None
@@ -107,6 +141,8 @@ class SearchPlan:
     min_score: float | None
     fields: tuple[str, ...] | None
     exclude_items: tuple[str, ...] = ()
+    nearest: Beam | Exact = Beam()
+    weights: LegWeights = LegWeights()
 
 
 @dataclass(frozen=True, slots=True)

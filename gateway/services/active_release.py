@@ -6,8 +6,9 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from gateway.domain.errors import BackendUnavailable, LookalikeError, SpaceMismatch
+from gateway.domain.errors import BackendUnavailable, LookalikeError, NotFound, SpaceMismatch
 from gateway.domain.loaded_release import LoadedRelease
 from gateway.domain.ports import CatalogIndex, CollectionInfo
 from gateway.telemetry import Metrics
@@ -29,6 +30,25 @@ class ActiveRelease:
     def id(self) -> str:
         """The release's id, as answers name it."""
         return self.loaded.release.id
+
+
+class AnsweringRelease(Protocol):
+    """Who says which release answers a search."""
+
+    def active(self) -> ActiveRelease:
+        """The release that answers now; a LookalikeError, saying why, when there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedRelease:
+    """Always the same release, whichever the alias names: to measure it beside the live one."""
+
+    release: ActiveRelease
+
+    def active(self) -> ActiveRelease:
+        """See `AnsweringRelease`."""
+        return self.release
 
 
 class ActiveReleases:
@@ -85,6 +105,22 @@ class ActiveReleases:
         if release_id not in self._loaded:
             self._loaded[release_id] = await asyncio.to_thread(self._load, release_id)
         return self._loaded[release_id]
+
+    async def built(self, release_id: str) -> ActiveRelease:
+        """A release and its collection, active or not.
+
+        Raises NotFound if no catalogue has been indexed with it, and what `release` raises.
+        """
+        loaded = await self.release(release_id)
+        info = await self._index.describe(release_id)
+        if info is None:
+            raise NotFound(
+                f"Nothing is indexed with {release_id} yet: run "
+                f"`lookalike index --release {release_id}` first.",
+                field="release",
+            )
+        check_space(loaded, info)
+        return ActiveRelease(loaded, info)
 
     async def _guarded(self, collection: str) -> ActiveRelease:
         """The release of a collection, refused if their fingerprints differ."""

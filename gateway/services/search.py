@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from gateway.domain.query import (
     MAX_WEIGHT,
     ImagePart,
     ItemPart,
+    LegWeights,
     Mode,
     Query,
     QueryPart,
@@ -31,11 +32,13 @@ from gateway.domain.query import (
 )
 from gateway.domain.vectors import Vector, combine, unit
 from gateway.preprocess.image import check_crop
-from gateway.services.active_release import ActiveRelease, ActiveReleases
+from gateway.services.active_release import ActiveRelease, AnsweringRelease
 from gateway.services.admission import Admission
 from gateway.services.encoder import Encoder
 from gateway.services.filter_check import check_filter
 from gateway.telemetry import Timings
+
+EQUAL_WEIGHTS = LegWeights()
 
 
 class SearchService:
@@ -43,17 +46,19 @@ class SearchService:
 
     def __init__(
         self,
-        releases: ActiveReleases,
+        releases: AnsweringRelease,
         encoder: Encoder,
         index: CatalogIndex,
         lexical: LexicalModel,
         admission: Admission,
+        weights: LegWeights = EQUAL_WEIGHTS,
     ) -> None:
         self._releases = releases
         self._encoder = encoder
         self._index = index
         self._lexical = lexical
         self._admission = admission
+        self._weights = weights
 
     async def search(self, query: Query, deadline: Deadline) -> SearchResult:
         """The items that answer `query`, best first, wholly from one release.
@@ -70,6 +75,19 @@ class SearchService:
             with timings.stage("search"):
                 hits = await self._index.search(active.collection.name, plan, deadline)
             return SearchResult(tuple(hits), active.id, mode, timings.seconds)
+
+    async def embed(
+        self, parts: Sequence[QueryPart], deadline: Deadline
+    ) -> tuple[list[Vector], str]:
+        """The unit vector of each part in the active release's space, and that release's id.
+
+        Raises as `search` does.
+        """
+        with self._admission.admitted():
+            active = self._releases.active()
+            check_query(Query(tuple(parts)), active)
+            timings = Timings(self._admission.metrics)
+            return await self._side_by_side(tuple(parts), active, deadline, timings), active.id
 
     async def item(self, item_id: str, deadline: Deadline) -> Mapping[str, Any]:
         """An item as answers show it; NotFound if the catalogue does not have it."""
@@ -102,6 +120,8 @@ class SearchService:
             min_score=query.min_score,
             fields=query.fields,
             exclude_items=query.exclude_items,
+            nearest=query.nearest,
+            weights=self._weights if query.weights is None else query.weights,
         )
 
     def _words(self, parts: tuple[QueryPart, ...]) -> Sparse:

@@ -69,6 +69,13 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "text_cfg": SMALL_TEXT | HF | {"embed_cls": True},
         "custom_text": True,
     },
+    "coca": {
+        "vision_cfg": VIT
+        | {"attentional_pool": True, "attn_pooler_heads": 2, "output_tokens": True},
+        "text_cfg": SMALL_TEXT | HF | {"embed_cls": True, "output_tokens": True},
+        "multimodal_cfg": SMALL_TEXT | {"layers": 1},
+        "custom_text": True,
+    },
 }
 
 # Those whose text vector does not depend on the padding.

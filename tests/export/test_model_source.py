@@ -33,16 +33,10 @@ def test_a_choice_that_cannot_be_is_one_sentence(choice: ModelChoice, sentence: 
         load_model(choice)
 
 
-@pytest.mark.parametrize(
-    ("name", "tag", "instead"),
-    [
-        ("ViT-B-32", "openai", "ViT-B-32-quickgelu"),
-        ("ViT-B-32-quickgelu", "laion2b_s34b_b79k", "ViT-B-32"),
-    ],
-)
-def test_weights_for_another_activation_are_refused(name: str, tag: str, instead: str) -> None:
+@pytest.mark.parametrize(("name", "tag"), [("ViT-B-32", "openai"), ("ViT-H-14", "dfn5b")])
+def test_weights_for_another_activation_are_refused(name: str, tag: str) -> None:
     """Their vectors would be plausible, and wrong."""
-    with pytest.raises(ExportRefused, match=f"use --model {instead}\\."):
+    with pytest.raises(ExportRefused, match=rf"use --model {name}-quickgelu\."):
         load_model(ModelChoice(name, pretrained=tag))
 
 

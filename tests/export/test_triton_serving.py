@@ -125,7 +125,8 @@ async def test_texts_of_different_lengths_get_each_their_own_vector(
     endpoint: str, loaded: LoadedRelease
 ) -> None:
     golden, model = loaded.golden, loaded.release.text.model
-    rows: list[Rows] = [loaded.tokenizer.encode(text)[None] for text in golden.strings] * 5
+    rows: list[Rows] = [loaded.tokenizer.encode(text)[None] for text in golden.strings]
+    rows *= 5
     assert len({row.shape for row in rows}) > 1
     answers = await at_once(endpoint, model, TEXT_INPUT, rows)
     for number, answer in enumerate(answers):

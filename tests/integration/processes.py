@@ -34,7 +34,7 @@ def lookalike(
 def serving(settings: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`lookalike serve` on a free port, and its address; its end by SIGTERM must be clean."""
     with subprocess.Popen(
-        [*LOOKALIKE, "serve", "--port", "0"], env=environment(settings),
+        [*LOOKALIKE, "serve", "--port", "0", "--grpc-port", "0"], env=environment(settings),
         stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         try:

@@ -23,6 +23,7 @@ from tests.integration.conftest import REPOSITORY
 
 LOOKALIKE = [sys.executable, "-m", "gateway"]
 START_TIMEOUT_S = 180.0
+FREE = ("--port", "0", "--grpc-port", "0")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def command(state: Path, *more: str) -> list[str]:
 def first_run(state: Path) -> str:
     """What `lookalike demo --once` printed on a machine that had nothing."""
     run = subprocess.run(
-        command(state, "--port", "0", "--once"),
+        command(state, *FREE, "--once"),
         capture_output=True, text=True, timeout=START_TIMEOUT_S, check=False,
         env=os.environ | {"COLUMNS": "80"},
     )  # fmt: skip
@@ -52,7 +53,7 @@ def running(state: Path, first_run: str) -> Iterator[tuple[subprocess.Popen[str]
     """A second start: the process, its address, and the seconds until it was ready."""
     start = time.monotonic()
     process = subprocess.Popen(
-        command(state, "--port", "0"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command(state, *FREE), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     url = ""
@@ -156,7 +157,7 @@ def test_a_second_gateway_on_the_same_index_is_told_so(
     running: tuple[subprocess.Popen[str], str, float], state: Path
 ) -> None:
     run = subprocess.run(
-        command(state, "--port", "0", "--once"), capture_output=True, text=True, timeout=60,
+        command(state, *FREE, "--once"), capture_output=True, text=True, timeout=60,
         check=False,
     )  # fmt: skip
     assert run.returncode == 1
@@ -180,7 +181,7 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
 
 def test_a_repository_without_release_is_one_sentence(tmp_path: Path) -> None:
     run = subprocess.run(
-        [*LOOKALIKE, "demo", "--state", str(tmp_path), "--repository", str(tmp_path), "--port=0"],
+        [*LOOKALIKE, "demo", "--state", str(tmp_path), "--repository", str(tmp_path), *FREE],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert run.returncode == 1
@@ -196,7 +197,7 @@ def test_a_changed_release_is_indexed_again(state: Path, first_run: str, tmp_pat
     assert fingerprint is not None
     record.write_text(record.read_text().replace(fingerprint[1], "0" * 64))
     run = subprocess.run(
-        command(folder, "--port", "0", "--once"), capture_output=True, text=True,
+        command(folder, *FREE, "--once"), capture_output=True, text=True,
         timeout=START_TIMEOUT_S, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
@@ -208,7 +209,7 @@ def test_ctrl_c_stops_every_process(state: Path, first_run: str, tmp_path: Path)
     folder = tmp_path / "state"
     subprocess.run(["/bin/cp", "-r", "--sparse=always", state, folder], check=True)
     process = subprocess.Popen(
-        command(folder, "--port", "0"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        command(folder, *FREE), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
     assert process.stdout is not None

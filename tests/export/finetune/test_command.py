@@ -37,7 +37,7 @@ def test_a_mistake_is_a_sentence_and_a_failure(app: typer.Typer, tmp_path: Path)
     result = CliRunner().invoke(app, [*paths, "--model", "ViT-B-32"])
     assert result.exit_code == 1
     assert isinstance(result.exception, BadPairs)
-    assert result.exception.detail.startswith("The pairs cannot be read")
+    assert "none.jsonl cannot be read: No such file" in result.exception.detail
 
 
 def test_restart_forgets_the_run_in_the_folder(

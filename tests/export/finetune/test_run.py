@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from export.finetune.checkpoint import CHECKPOINT_FILE
-from export.finetune.errors import BadCheckpoint, Diverged, TooFewPairs
+from export.finetune.errors import BadCheckpoint, BadDevice, Diverged, TooFewPairs
 from export.finetune.history import Evaluation
 from export.finetune.model import WEIGHTS_FILE
 from export.finetune.options import Options
@@ -136,6 +136,12 @@ def test_a_loss_that_is_no_number_ends_the_run(options: Options) -> None:
     wild = replace(options.schedule, learning_rate=float("inf"), warmup_steps=0)
     with pytest.raises(Diverged, match="lower --learning-rate"):
         finished(replace(options, schedule=wild))
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "abacus"])
+def test_a_device_that_is_not_there_is_a_sentence(options: Options, device: str) -> None:
+    with pytest.raises(BadDevice, match=f"The device {device} cannot be used"):
+        finished(replace(options, device=device))
 
 
 def test_a_run_without_gain_stops_early(options: Options) -> None:

@@ -1,4 +1,4 @@
-"""The HTTP edge on a socket of ours, from ready to drained."""
+"""Both edges of the gateway, from ready to drained."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 
 import uvicorn
 
+from gateway.api.grpc_api import GrpcServer
 from gateway.api.http_api import create_app
 from gateway.domain.errors import StartupProblem
 from gateway.services.gateway import Gateway
+from gateway.settings import Settings
 
 DRAIN_TIMEOUT_S = 20
 BACKLOG = 2048
@@ -77,13 +80,21 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """Both edges at work. `stopped` ends when a signal asked for it."""
+
+    stopped: asyncio.Task[None]
+    grpc_port: int
+
+
 @asynccontextmanager
 async def answering(
-    gateway: Gateway, sock: socket.socket, max_picture_bytes: int
-) -> AsyncIterator[asyncio.Task[None]]:
-    """Serves `gateway` for the block; the task ends when a signal asked the server to stop."""
+    gateway: Gateway, sock: socket.socket, settings: Settings
+) -> AsyncIterator[Answering]:
+    """Serves `gateway` over HTTP on `sock` and over gRPC, for the block."""
     config = uvicorn.Config(
-        create_app(gateway, max_picture_bytes),
+        create_app(gateway, settings.max_picture_bytes),
         loop="uvloop",
         http="httptools",
         lifespan="off",
@@ -92,10 +103,12 @@ async def answering(
         timeout_graceful_shutdown=DRAIN_TIMEOUT_S,
     )
     server = _Server(config, gateway)
+    rpc = GrpcServer(gateway, settings.max_picture_bytes)
+    grpc_port = await rpc.start(settings.host, settings.grpc_port)
     task = asyncio.create_task(server.serve(sockets=[sock]))
     try:
         await server.answering.wait()
-        yield task
+        yield Answering(task, grpc_port)
     finally:
         server.should_exit = True
-        await task
+        await asyncio.gather(task, rpc.stop(DRAIN_TIMEOUT_S))

@@ -1,0 +1,233 @@
+"""The gRPC edge: the same services as HTTP, with no logic of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeAlias, TypeVar
+
+import grpc
+import grpc.aio
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from grpc_status import rpc_status
+
+from gateway.api import grpc_messages as messages
+from gateway.api.status import code_of, status_of
+from gateway.api.v1 import lookalike_pb2 as pb
+from gateway.api.v1 import lookalike_pb2_grpc
+from gateway.domain.deadline import Deadline
+from gateway.domain.errors import InvalidQuery, LookalikeError, Overloaded, StartupProblem
+from gateway.services.catalog import CHUNK_ITEMS, ItemOutcome
+from gateway.services.gateway import Gateway
+
+SERVICE = pb.DESCRIPTOR.services_by_name["Lookalike"].full_name
+ERROR_DOMAIN = "lookalike"
+STREAM_IN_FLIGHT = 32
+MAX_BATCH = 1_000
+HEALTH_INTERVAL_S = 1.0
+
+Context: TypeAlias = grpc.aio.ServicerContext
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+Self = TypeVar("Self")
+Handler = Callable[[Self, Request, Context], Awaitable[Response]]
+
+
+def _answered(handler: Handler[Self, Request, Response]) -> Handler[Self, Request, Response]:
+    """A handler whose errors leave as google.rpc.Status with their details."""
+
+    @functools.wraps(handler)
+    async def wrapped(self: Self, request: Request, context: Context) -> Response:
+        try:
+            return await handler(self, request, context)
+        except LookalikeError as error:
+            await context.abort_with_status(rpc_status.to_status(_status(error)))
+            raise AssertionError("abort raises") from error
+
+    return wrapped
+
+
+class LookalikeServicer(lookalike_pb2_grpc.LookalikeServicer):
+    """`lookalike.v1.Lookalike`; each call is documented in the proto file."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    @_answered
+    async def Search(self, request: pb.SearchRequest, context: Context) -> pb.SearchResponse:  # noqa: N802 - gRPC's name
+        """One search."""
+        query = messages.query_of(request)
+        return messages.answer_of(await self._gateway.search.search(query, self._reading(context)))
+
+    async def SearchStream(  # noqa: N802 - gRPC's name
+        self, requests: AsyncIterator[pb.StreamedSearch], context: Context
+    ) -> None:
+        """Many searches at once, each answered when it is done."""
+        room = asyncio.Semaphore(STREAM_IN_FLIGHT)
+        writing = asyncio.Lock()
+
+        async def answer(asked: pb.StreamedSearch) -> None:
+            try:
+                response = await self._streamed(asked, context)
+                async with writing:  # gRPC takes one message at a time
+                    await context.write(response)
+            finally:
+                room.release()
+
+        async with asyncio.TaskGroup() as group:
+            async for asked in requests:
+                await room.acquire()
+                group.create_task(answer(asked))
+
+    @_answered
+    async def Embed(self, request: pb.EmbedRequest, context: Context) -> pb.EmbedResponse:  # noqa: N802 - gRPC's name
+        """Vectors of texts and pictures."""
+        parts = [messages.part_of(p, f"inputs[{n}]") for n, p in enumerate(request.inputs)]
+        vectors, release = await self._gateway.search.embed(parts, self._reading(context))
+        return pb.EmbedResponse(
+            vectors=[pb.Vector(values=vector.tolist()) for vector in vectors], release=release
+        )
+
+    @_answered
+    async def UpsertItems(  # noqa: N802 - gRPC's name
+        self, requests: AsyncIterator[pb.Item], context: Context
+    ) -> pb.ItemStatuses:
+        """Adds or replaces items, a chunk at a time as they come."""
+        results: list[pb.ItemStatus] = []
+        chunk: list[pb.Item] = []
+        async for message in requests:
+            chunk.append(message)
+            if len(chunk) == CHUNK_ITEMS:
+                results += await self._upserted(chunk, context)
+                chunk = []
+        results += await self._upserted(chunk, context)
+        return pb.ItemStatuses(results=results)
+
+    @_answered
+    async def DeleteItems(  # noqa: N802 - gRPC's name
+        self, request: pb.DeleteItemsRequest, context: Context
+    ) -> pb.ItemStatuses:
+        """Removes items."""
+        if len(request.ids) > MAX_BATCH:
+            raise InvalidQuery(f"At most {MAX_BATCH:,} ids at once.", field="ids")
+        active = self._gateway.releases.active()
+        ids = list(request.ids)
+        found = await self._gateway.catalog.delete(ids, active, self._writing(context))
+        deleted, absent = pb.ItemStatus.OUTCOME_DELETED, pb.ItemStatus.OUTCOME_ABSENT
+        return pb.ItemStatuses(
+            results=[
+                pb.ItemStatus(id=item_id, outcome=deleted if was_there else absent)
+                for item_id, was_there in zip(ids, found, strict=True)
+            ]
+        )
+
+    @_answered
+    async def GetItem(self, request: pb.GetItemRequest, context: Context) -> pb.Item:  # noqa: N802 - gRPC's name
+        """One item."""
+        item = await self._gateway.search.item(request.id, self._reading(context))
+        return messages.item_message(item)
+
+    async def _streamed(self, asked: pb.StreamedSearch, context: Context) -> pb.StreamedAnswer:
+        try:
+            query = messages.query_of(asked.request)
+            result = await self._gateway.search.search(query, self._reading(context))
+            return pb.StreamedAnswer(id=asked.id, response=messages.answer_of(result))
+        except LookalikeError as error:
+            return pb.StreamedAnswer(id=asked.id, error=messages.error_message(error))
+
+    async def _upserted(self, chunk: list[pb.Item], context: Context) -> list[pb.ItemStatus]:
+        """One status an item, in their order; one that cannot be read fails alone."""
+        outcomes: list[ItemOutcome | None] = []
+        items = []
+        for message in chunk:
+            try:
+                items.append(messages.item_of(message))
+                outcomes.append(None)
+            except LookalikeError as error:
+                outcomes.append(ItemOutcome(message.id, error=error))
+        active = self._gateway.releases.active()
+        written = iter(await self._gateway.catalog.upsert(items, active, self._writing(context)))
+        return [messages.status_of_item(o if o is not None else next(written)) for o in outcomes]
+
+    def _reading(self, context: Context) -> Deadline:
+        limits = self._gateway.timeouts
+        left_s = context.time_remaining()
+        return Deadline.after(limits.default_s if left_s is None else min(left_s, limits.most_s))
+
+    def _writing(self, context: Context) -> Deadline:
+        left_s = context.time_remaining()
+        return Deadline.after(self._gateway.timeouts.write_s if left_s is None else left_s)
+
+
+class GrpcServer:
+    """The service with health and reflection, on an address of the caller's choice."""
+
+    def __init__(self, gateway: Gateway, max_picture_bytes: int) -> None:
+        self._gateway = gateway
+        # Several pictures fit into one query.
+        self._server = grpc.aio.server(
+            options=[
+                ("grpc.max_receive_message_length", 2 * max_picture_bytes),
+                # A port in use is a mistake to be told, not to be shared.
+                ("grpc.so_reuseport", 0),
+            ]
+        )
+        self._health = health.aio.HealthServicer()
+        add = lookalike_pb2_grpc.add_LookalikeServicer_to_server
+        add(LookalikeServicer(gateway), self._server)  # type: ignore[no-untyped-call] # by protoc
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+
+    async def start(self, host: str, port: int) -> int:
+        """Serves; returns the port, which was chosen if `port` is 0.
+
+        StartupProblem if it is taken.
+        """
+        try:
+            bound = self._server.add_insecure_port(f"{host}:{port}")
+        except RuntimeError as exc:
+            raise StartupProblem(
+                f"gRPC cannot listen on port {port} of {host}. Stop what uses it, or choose "
+                f"another with `--grpc-port` (`make demo ARGS='--grpc-port 8082'`)."
+            ) from exc
+        await self._server.start()
+        self._following = asyncio.create_task(self._follow_readiness())
+        return int(bound)
+
+    async def stop(self, grace_s: float) -> None:
+        """Refuses new calls, and gives those at work `grace_s` seconds to end."""
+        self._following.cancel()
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace_s)
+
+    async def _follow_readiness(self) -> None:
+        serving = health_pb2.HealthCheckResponse.SERVING
+        not_serving = health_pb2.HealthCheckResponse.NOT_SERVING
+        while True:
+            state = await self._gateway.readiness.check()
+            for name in ("", SERVICE):
+                await self._health.set(name, serving if state.ready else not_serving)
+            await asyncio.sleep(HEALTH_INTERVAL_S)
+
+
+def _status(error: LookalikeError) -> status_pb2.Status:
+    metadata = {} if error.field is None else {"field": error.field}
+    details = [
+        error_details_pb2.ErrorInfo(reason=code_of(error), domain=ERROR_DOMAIN, metadata=metadata)
+    ]
+    if isinstance(error, Overloaded):
+        delay = Duration()
+        delay.FromMilliseconds(int(error.retry_after_s * 1000))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    status = status_pb2.Status(code=status_of(error).grpc.value[0], message=error.detail)
+    for detail in details:
+        packed = AnyMessage()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status

@@ -1,0 +1,154 @@
+"""`lookalike.v1` messages to the domain and back. What they mean is in the proto file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+from google.protobuf import json_format, struct_pb2
+from pydantic import ValidationError
+
+from gateway.api.schemas import FilterIn, ItemIn, fault_of
+from gateway.api.status import code_of, status_of
+from gateway.api.v1 import lookalike_pb2 as pb
+from gateway.domain.errors import BadFilter, CatalogInvalid, InvalidQuery, LookalikeError
+from gateway.domain.filters import Filter
+from gateway.domain.items import Item
+from gateway.domain.query import (
+    Crop,
+    Hit,
+    ImagePart,
+    ItemPart,
+    Mode,
+    Query,
+    QueryPart,
+    SearchResult,
+    TextPart,
+    VectorPart,
+)
+from gateway.services.catalog import ItemOutcome
+
+DEFAULT_LIMIT = 20
+
+_MODES = {
+    pb.MODE_UNSPECIFIED: Mode.AUTO,
+    pb.MODE_VECTOR: Mode.VECTOR,
+    pb.MODE_TEXT: Mode.TEXT,
+    pb.MODE_HYBRID: Mode.HYBRID,
+}
+_MODE_NUMBERS = {mode: number for number, mode in _MODES.items()}
+
+
+def query_of(request: pb.SearchRequest) -> Query:
+    """The query as the domain knows it.
+
+    Raises InvalidQuery for a part of no kind or an unknown mode, BadFilter for a malformed filter.
+    """
+    if request.mode not in _MODES:
+        raise InvalidQuery(f"There is no mode {request.mode}.", field="mode")
+    return Query(
+        parts=tuple(part_of(p, f"query[{n}]") for n, p in enumerate(request.query)),
+        mode=_MODES[request.mode],
+        filter=_filter_of(request.filter) if request.HasField("filter") else None,
+        limit=request.limit if request.HasField("limit") else DEFAULT_LIMIT,
+        offset=request.offset,
+        min_score=request.min_score if request.HasField("min_score") else None,
+        fields=tuple(request.fields) or None,
+    )
+
+
+def part_of(part: pb.Part, at: str) -> QueryPart:
+    """One part of a query; InvalidQuery, naming `at`, if it is of no kind."""
+    weight = part.weight if part.HasField("weight") else 1.0
+    kind = part.WhichOneof("kind")
+    if part.HasField("crop") and kind != "image":
+        raise InvalidQuery("crop goes with image.", field=at)
+    match kind:
+        case "text":
+            return TextPart(part.text, weight)
+        case "image":
+            box = part.crop
+            crop = Crop(box.left, box.top, box.right, box.bottom)
+            return ImagePart(part.image, weight, crop if part.HasField("crop") else None)
+        case "item":
+            return ItemPart(part.item, weight)
+        case "vector":
+            return VectorPart(tuple(part.vector.values), weight)
+    raise InvalidQuery("Give one of text, image, item, vector.", field=at)
+
+
+def answer_of(result: SearchResult) -> pb.SearchResponse:
+    """A search's answer."""
+    return pb.SearchResponse(
+        hits=[_hit_of(hit) for hit in result.hits],
+        release=result.release,
+        mode=_MODE_NUMBERS[result.mode],
+        timings=result.timings,
+    )
+
+
+def item_of(message: pb.Item) -> Item:
+    """An item, by the same rules as over HTTP; CatalogInvalid naming the field if it breaks one."""
+    fields = json_format.MessageToDict(message, preserving_proto_field_name=True)
+    fields["attributes"] = plain(message.attributes)
+    try:
+        item = ItemIn.model_validate(fields)
+    except ValidationError as exc:
+        field, detail = fault_of(exc)
+        raise CatalogInvalid(f"{field}: {detail}", field=field) from exc
+    return item.to_domain(item.id)
+
+
+def item_message(item: Mapping[str, Any]) -> pb.Item:
+    """An item as answers show it."""
+    return json_format.ParseDict(dict(item), pb.Item())
+
+
+def status_of_item(outcome: ItemOutcome) -> pb.ItemStatus:
+    """What became of an item that was written."""
+    failed = outcome.error is not None
+    return pb.ItemStatus(
+        id=outcome.item_id,
+        outcome=pb.ItemStatus.OUTCOME_FAILED if failed else pb.ItemStatus.OUTCOME_INDEXED,
+        embedded=outcome.embedded,
+        skipped_pictures=[problem.detail for problem in outcome.skipped],
+        error=error_message(outcome.error) if outcome.error is not None else None,
+    )
+
+
+def error_message(error: LookalikeError) -> pb.Error:
+    """An error as part of an answer."""
+    code: grpc.StatusCode = status_of(error).grpc
+    return pb.Error(
+        code=code.value[0], reason=code_of(error), message=error.detail, field=error.field or ""
+    )
+
+
+def plain(struct: struct_pb2.Struct) -> dict[str, Any]:
+    """A Struct as JSON. It knows no whole numbers, so those that are whole become so again."""
+    return {name: _whole(value) for name, value in json_format.MessageToDict(struct).items()}
+
+
+def _whole(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_whole(v) for v in value]
+    if isinstance(value, dict):
+        return {k: _whole(v) for k, v in value.items()}
+    return value
+
+
+def _filter_of(struct: struct_pb2.Struct) -> Filter:
+    try:
+        return FilterIn.model_validate(plain(struct)).to_domain()
+    except ValidationError as exc:
+        field, detail = fault_of(exc)
+        raise BadFilter(detail, field=f"filter.{field}" if field else "filter") from exc
+
+
+def _hit_of(hit: Hit) -> pb.Hit:
+    message = pb.Hit(id=hit.item_id, score=hit.score, picture=hit.picture)
+    message.item.update(dict(hit.item))
+    return message
