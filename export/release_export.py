@@ -194,7 +194,9 @@ def _write_documents(parts: _Parts, folder: Path, order: ExportOrder) -> Release
     (folder / tokenizer_file).write_text(parts.tokenizer.document, encoding="utf-8")
     write_golden(folder / golden_file, parts.golden)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    digests = {path.relative_to(folder).as_posix(): digest(path) for path in files}
+    # Not the configs: batch sizes and queues are for the operator to change, and change no vector.
+    fixed = [path for path in files if path.name != "config.pbtxt"]
+    digests = {path.relative_to(folder).as_posix(): digest(path) for path in fixed}
     weights = {
         f"{tower}/{path.name}": digest(path)
         for tower, model in (("image", parts.image.model), ("text", parts.text.model))

@@ -29,7 +29,7 @@ def indexed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def shop(indexed_folder: Path, tmp_path: Path) -> AsyncIterator[Shop]:
     """The small shop, indexed and answering; each test has its own."""
     # The store's files are mostly holes: 290 MB to shutil, 1 MB to cp.
-    copy = ["/bin/cp", "-r", "--sparse=always", indexed_folder, tmp_path / "index"]
-    await asyncio.to_thread(subprocess.run, copy, check=True)
+    copy = ["/bin/cp", "-r", "--sparse=always", str(indexed_folder), str(tmp_path / "index")]
+    await asyncio.to_thread(lambda: subprocess.run(copy, check=True))
     async with open_shop(tmp_path / "index") as opened:
         yield opened

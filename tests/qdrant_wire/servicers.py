@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from typing import cast
+from uuid import UUID
 
 import grpc
 from qdrant_client import grpc as wire
@@ -63,7 +64,7 @@ class Collections(collections_service_pb2_grpc.CollectionsServicer):
             self._local.get_collection(request.collection_name)
         )
         for key, kind in self._indexes.get(name, {}).items():
-            info.payload_schema[key].data_type = kind
+            info.payload_schema[key].data_type = cast(wire.PayloadSchemaType.ValueType, kind)
         return wire.GetCollectionInfoResponse(result=info)
 
     async def Update(
@@ -154,7 +155,7 @@ class Points(points_service_pb2_grpc.PointsServicer):
             result=[RestToGrpc.convert_record(record) for record in records],
             next_page_offset=None
             if following is None
-            else RestToGrpc.convert_extended_point_id(following),
+            else RestToGrpc.convert_extended_point_id(cast(int | str | UUID, following)),
         )
 
     async def Query(self, request: wire.QueryPoints, context: Context) -> wire.QueryResponse:

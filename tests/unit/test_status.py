@@ -17,7 +17,9 @@ def tree(root: type[errors.LookalikeError]) -> Iterator[type[errors.LookalikeErr
         yield from tree(child)
 
 
-ALL = sorted(set(tree(errors.LookalikeError)), key=lambda kind: kind.__name__)
+# The exporter has kinds of its own, which never reach an API.
+GATEWAYS = [kind for kind in tree(errors.LookalikeError) if kind.__module__ == errors.__name__]
+ALL = sorted(set(GATEWAYS), key=lambda kind: kind.__name__)
 
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
