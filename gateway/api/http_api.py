@@ -5,7 +5,14 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 import gateway as package
-from gateway.api import http_health, http_items, http_search, problems
+from gateway.api import (
+    http_embeddings,
+    http_health,
+    http_items,
+    http_releases,
+    http_search,
+    problems,
+)
 from gateway.api.middleware import BodyLimit, RequestContext
 from gateway.services.gateway import Gateway
 
@@ -23,7 +30,7 @@ def create_app(gateway: Gateway, max_picture_bytes: int) -> FastAPI:
     )
     app.state.gateway = gateway
     problems.install(app)
-    for module in (http_search, http_items, http_health):
+    for module in (http_search, http_items, http_embeddings, http_releases, http_health):
         app.include_router(module.router)
     app.add_middleware(BodyLimit, max_bytes=max_picture_bytes * BODY_TO_PICTURE)
     app.add_middleware(RequestContext, metrics=gateway.metrics)

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS_SHOWN = 5
+# Routes whose callers expect errors in OpenAI's shape.
+OPENAI_PATHS = ("/v1/embeddings",)
 
 
 def install(app: FastAPI) -> None:
@@ -101,9 +103,22 @@ async def _unexpected(request: Request, exc: Exception) -> Response:
 
 def _response(request: Request, problem: dict[str, Any], headers: dict[str, str]) -> Response:
     problem["request_id"] = request.scope.get("request_id", "")
+    if request.url.path in OPENAI_PATHS:
+        body = orjson.dumps({"error": _openai(problem)})
+        return Response(body, problem["status"], headers, media_type="application/json")
     return Response(
         orjson.dumps(problem), problem["status"], headers=headers, media_type=MEDIA_TYPE
     )
+
+
+def _openai(problem: dict[str, Any]) -> dict[str, Any]:
+    """A problem as OpenAI's clients read it."""
+    return {
+        "message": problem["detail"],
+        "type": "invalid_request_error" if problem["status"] < 500 else "server_error",
+        "param": problem.get("field"),
+        "code": problem["type"].rpartition(":")[2],
+    }
 
 
 def _inside(loc: Sequence[str | int]) -> Sequence[str | int]:

@@ -38,7 +38,7 @@ from gateway.domain.query import (
     VectorPart,
 )
 
-_DATA_URI = re.compile(r"data:[^;,]*(;[^;,]*)*;base64,", re.ASCII)
+DATA_URI = re.compile(r"data:[^;,]*(;[^;,]*)*;base64,", re.ASCII)
 
 
 class Strict(BaseModel):
@@ -78,7 +78,7 @@ class PartIn(Strict):
         if self.vector is not None:
             return VectorPart(tuple(self.vector), self.weight)
         crop = None if self.crop is None else Crop(*self.crop)
-        return ImagePart(_base64(self.image or "", f"{at}.image"), self.weight, crop)
+        return ImagePart(picture_bytes(self.image or "", f"{at}.image"), self.weight, crop)
 
 
 class MatchIn(Strict):
@@ -341,9 +341,9 @@ def _match(key: str, match: MatchIn) -> filters.Condition:
     return filters.MatchValue(key, match.value)
 
 
-def _base64(text: str, field: str) -> bytes:
+def picture_bytes(text: str, field: str) -> bytes:
     """The bytes of base64 or of a base64 data URI."""
-    head = _DATA_URI.match(text)
+    head = DATA_URI.match(text)
     body = text[head.end() :] if head else text
     try:
         return base64.b64decode(body, validate=True)

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.domain.errors import BackendUnavailable
 from gateway.services import readiness
+from tests.fakes import DIM
 from tests.shop import Shop, open_shop
 
 
@@ -59,6 +60,14 @@ async def test_metrics_count_requests_by_route_and_outcome(shop: Shop) -> None:
     assert f'lookalike_requests_total{{outcome="2xx",{route}}} 1.0' in text
     assert f'lookalike_requests_total{{outcome="4xx",{route}}} 1.0' in text
     assert 'lookalike_active_release{release="colours-v1"} 1.0' in text
+
+
+async def test_the_active_release_describes_itself(shop: Shop) -> None:
+    metadata = (await shop.http.get("/v1/releases/active")).json()
+    assert metadata["name"] == "colours-v1"
+    assert metadata["outputs"] == [{"name": "vector", "datatype": "FP32", "shape": [-1, DIM]}]
+    assert metadata["fingerprint"] == "f1"
+    assert metadata["filterable_fields"]["price"] == "float"
 
 
 async def test_the_api_describes_itself(shop: Shop) -> None:
