@@ -107,7 +107,9 @@ async def test_a_wider_beam_of_a_graph_finds_more_and_exact_search_finds_all(
     dim = 64
     spec = replace(SPEC, dim=dim, fields={})
     # A poor graph, so that what the beam misses is much.
-    index = EdgeIndex.open(tmp_path, EdgeOptions(indexing_kb=1, full_scan_kb=1, m=4, ef_construct=8))
+    index = EdgeIndex.open(
+        tmp_path, EdgeOptions(indexing_kb=1, full_scan_kb=1, m=4, ef_construct=8)
+    )
     stock = shelf(31, items=3_000, most_pictures=1, dim=dim)
     await index.create(spec)
     await index.upsert(spec.name, stock.points())
