@@ -45,7 +45,7 @@ $(VENV)/.local: pyproject.toml | $(VENV)
 $(VENV)/.test: pyproject.toml tests/constraints.txt | $(VENV)
 	@echo "installing the tests' packages into $(VENV), PyTorch among them (once)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint tests/constraints.txt \
-		--editable '.[local,export,parquet,dev]'
+		--editable '.[local,export,evaluate,parquet,dev]'
 	@touch $@ $(VENV)/.local
 
 $(VENV):

@@ -94,10 +94,13 @@ def test_the_beam_reaches_the_dense_leg_of_either_store(one: SearchPlan) -> None
         changed = replace(one, nearest=nearest)
         cluster = qdrant_cluster_query.search_request(changed, window)
         edge = qdrant_edge_query.search_request(changed, window)
-        dense = cluster if cluster.params else cluster.prefetch[0]  # type: ignore[index]  # a list
-        assert (dense.params.hnsw_ef, dense.params.exact or False) == expected
-        dense = edge if edge.params else edge.prefetches[0]
-        assert (dense.params.hnsw_ef, bool(dense.params.exact)) == expected
+        params = [
+            cluster.params or cluster.prefetch[0].params,  # type: ignore[index]  # a list
+            edge.params or edge.prefetches[0].params,
+        ]
+        for found in params:
+            assert found is not None
+            assert (found.hnsw_ef, bool(found.exact)) == expected
 
 
 @pytest.mark.slow
@@ -115,7 +118,7 @@ async def test_a_wider_beam_of_a_graph_finds_more_and_exact_search_finds_all(
     await index.upsert(spec.name, stock.points())
     await index.optimize(spec.name)
     found = {"narrow": 0, "wide": 0, "exact": 0}
-    searches = {"narrow": Beam(1), "wide": Beam(1_000), "exact": Exact()}
+    searches: dict[str, Beam | Exact] = {"narrow": Beam(1), "wide": Beam(1_000), "exact": Exact()}
     for query in unit_rows(np.random.default_rng(31), 20, dim):
         truth = {name for name, _ in stock.nearest(query)[:10]}
         for name, nearest in searches.items():

@@ -13,7 +13,7 @@ from gateway.services.retrieval_metrics import METRICS, Judged, compare, estimat
 
 TEN = tuple("abcdefghij")
 
-CASES = {
+CASES: dict[str, tuple[Judged, dict[str, float]]] = {
     # The only right answer stands first.
     "perfect": (
         Judged(TEN, {"a": 1}),
