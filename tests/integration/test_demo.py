@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import random
 import re
@@ -106,6 +107,30 @@ def test_it_is_ready_and_answers(running: tuple[subprocess.Popen[str], str, floa
     answer = httpx.get(f"{url}/v1/search", params={"q": "pizza"}).json()
     assert answer["release"] == "sample-v1"
     assert answer["hits"][0]["id"] == "om-1f355"
+
+
+def test_the_example_runs(running: tuple[subprocess.Popen[str], str, float], state: Path) -> None:
+    _, url, _ = running
+    script = REPOSITORY.parent / "examples" / "search_http.py"
+    picture = state / "pictures" / "om-1f34e.png"
+    run = subprocess.run(
+        [sys.executable, str(script), url, str(picture)], capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert len(run.stdout.splitlines()) == 4
+    assert "['Red apple', " in run.stdout
+
+
+def test_the_readmes_query_is_answered(
+    running: tuple[subprocess.Popen[str], str, float],
+) -> None:
+    _, url, _ = running
+    readme = (REPOSITORY.parent / "README.md").read_text()
+    [body] = re.findall(r"/v1/search -H [^\n]+ -d '(\{.*?\})'", readme, re.DOTALL)
+    answer = httpx.post(f"{url}/v1/search", json=json.loads(body)).json()
+    assert len(answer["hits"]) == 5
+    assert all(set(hit["item"]) == {"title", "price"} for hit in answer["hits"])
 
 
 def as_photographed(path: Path, seed: int) -> bytes:
