@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gateway.domain.deadline import Deadline
 from gateway.domain.errors import LookalikeError
+from gateway.domain.loaded_release import LoadedRelease
 from gateway.domain.ports import CatalogIndex, Inference
 from gateway.services.active_release import ActiveReleases, check_space
 from gateway.services.verification import verify
@@ -49,18 +50,18 @@ class ReadinessCheck:
             if info is None:
                 return Readiness(False, active.id, "The active collection is gone.")
             check_space(active.loaded, info)
-            await self._prove(active.loaded.release.fingerprint)
+            await self._prove(active.loaded)
         except LookalikeError as exc:
             return Readiness(False, None, exc.detail)
         return Readiness(True, active.id, None)
 
-    async def _prove(self, fingerprint: str) -> None:
+    async def _prove(self, loaded: LoadedRelease) -> None:
+        fingerprint = loaded.release.fingerprint
         if self._proven is not None:
             proven, at_s = self._proven
             if proven == fingerprint and time.monotonic() - at_s < PROOF_VALID_S:
                 return
         self._proven = None
-        loaded = self._releases.active().loaded
         parity = await verify(self._inference, loaded, Deadline.after(CHECK_TIMEOUT_S), most=1)
         if not parity.passed:
             raise LookalikeError(
