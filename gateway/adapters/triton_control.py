@@ -1,7 +1,8 @@
 """What each Triton has loaded: NVIDIA's model repository API, on every server behind a target.
 
-A gRPC target such as `dns:///triton:8001` (a headless service) or `ipv4:10.0.0.1:8001,10.0.0.2:8001`
-stands for several servers. Inference goes to any of them; a model must be loaded on all.
+A gRPC target such as `dns:///triton:8001` (a headless service) or
+`ipv4:10.0.0.1:8001,10.0.0.2:8001` stands for several servers. Inference goes to any of them; a
+model must be loaded on all.
 """
 
 from __future__ import annotations

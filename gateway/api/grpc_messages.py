@@ -27,7 +27,7 @@ from gateway.domain.query import (
     TextPart,
     VectorPart,
 )
-from gateway.services.catalog import ItemOutcome
+from gateway.services.item_writer import ItemOutcome
 
 DEFAULT_LIMIT = 20
 

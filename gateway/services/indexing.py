@@ -11,7 +11,8 @@ from gateway.domain.items import Item
 from gateway.domain.payload import BASE_FIELDS
 from gateway.domain.ports import CatalogIndex, CollectionSpec
 from gateway.services.active_release import ActiveRelease, ActiveReleases
-from gateway.services.catalog import CatalogService, ItemOutcome
+from gateway.services.catalog import CatalogService
+from gateway.services.item_writer import ItemOutcome
 
 # Reasons kept for the report; beyond this only the count goes on.
 MAX_PROBLEMS_KEPT = 1_000

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +21,7 @@ from gateway.domain.query import (
     MAX_PARTS,
     MAX_TEXT_CHARS,
     MAX_WEIGHT,
+    Caller,
     ImagePart,
     ItemPart,
     LegWeights,
@@ -32,19 +36,34 @@ from gateway.domain.query import (
 )
 from gateway.domain.vectors import Vector, combine, unit
 from gateway.preprocess.image import check_crop
-from gateway.services.active_release import ActiveRelease, AnsweringRelease
+from gateway.services.active_release import ActiveRelease, AnsweringRelease, Route
 from gateway.services.admission import Admission
 from gateway.services.encoder import Encoder
 from gateway.services.filter_check import check_filter
 from gateway.telemetry import Timings
 
 EQUAL_WEIGHTS = LegWeights()
+ANYBODY = Caller()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A search that was answered: which way it came, by which release, in how many seconds."""
+
+    query: Query
+    route: Route
+    by: ActiveRelease
+    result: SearchResult
+    seconds: float
+
+
+Observer = Callable[[Answered], None]
 
 
 class SearchService:
     """Everything that reads the catalogue."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts it is made of
         self,
         releases: AnsweringRelease,
         encoder: Encoder,
@@ -52,6 +71,7 @@ class SearchService:
         lexical: LexicalModel,
         admission: Admission,
         weights: LegWeights = EQUAL_WEIGHTS,
+        observe: Observer | None = None,
     ) -> None:
         self._releases = releases
         self._encoder = encoder
@@ -59,22 +79,31 @@ class SearchService:
         self._lexical = lexical
         self._admission = admission
         self._weights = weights
+        self._observe = observe
 
-    async def search(self, query: Query, deadline: Deadline) -> SearchResult:
+    async def search(
+        self, query: Query, deadline: Deadline, caller: Caller = ANYBODY
+    ) -> SearchResult:
         """The items that answer `query`, best first, wholly from one release.
 
         Raises InvalidQuery for a query that cannot be answered, NotFound for an unknown item in
         it, Overloaded, DeadlineExceeded, BackendUnavailable, SpaceMismatch.
         """
         with self._admission.admitted():
-            active = self._releases.active()
+            route = Route(partial(_key, query, caller), caller.release)
+            active = self._releases.answering(route)
             check_query(query, active)
             timings = Timings(self._admission.metrics)
+            started_s = time.perf_counter()
             mode = resolve_mode(query)
             plan = await self._plan(query, mode, active, deadline, timings)
             with timings.stage("search"):
                 hits = await self._index.search(active.collection.name, plan, deadline)
-            return SearchResult(tuple(hits), active.id, mode, timings.seconds)
+            self._admission.metrics.searches.labels(active.id).inc()
+            result = SearchResult(tuple(hits), active.id, mode, timings.seconds)
+            if self._observe is not None:
+                self._observe(Answered(query, route, active, result, _since(started_s)))
+            return result
 
     async def embed(
         self, parts: Sequence[QueryPart], deadline: Deadline
@@ -251,6 +280,20 @@ def _check_part(part: QueryPart, active: ActiveRelease, at: str) -> None:
                 )
         case _:
             pass
+
+
+def _key(query: Query, caller: Caller) -> bytes:
+    """What a canary's share is taken of: the shopper, or else what is asked for, so that further
+    pages come from the same release."""
+    if caller.user is not None:
+        return caller.user.encode()
+    return b"".join(
+        part.data if isinstance(part, ImagePart) else repr(part).encode() for part in query.parts
+    )
+
+
+def _since(started_s: float) -> float:
+    return time.perf_counter() - started_s
 
 
 def _no_such_item(item_id: str, field: str) -> NotFound:
