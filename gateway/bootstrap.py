@@ -129,7 +129,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         await releases.refresh()
         for following in (releases.follow(), ModelKeeper(releases, control).follow()):
             stack.push_async_callback(_cancelled, asyncio.create_task(following))
-        indexing = Indexing(index, releases, catalog)
+        indexing = Indexing(index, releases, catalog, towers)
         yield Assembly(gateway, indexing, index, inference, pinned)
 
 

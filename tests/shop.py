@@ -118,7 +118,7 @@ async def open_shop(
             metrics=metrics,
             timeouts=Timeouts(),
         )
-        indexing = Indexing(index, releases, catalog)
+        indexing = Indexing(index, releases, catalog, towers)
         if items:
             await indexing.run(release_id, items, attribute_fields(items), lambda _: None)
         await releases.refresh()

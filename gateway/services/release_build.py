@@ -35,8 +35,10 @@ from gateway.services.towers import Towers
 COPY_ITEMS = 32
 COPIES_IN_FLIGHT = 2
 COPY_TIMEOUT_S = 300.0
-# A write reaches the second collection this much after the first at the latest, as a rule.
-CROSSING_S = 0.5
+# A write reaches the second collection this much after the first, as a rule; and one item is hardly
+# written at each of so many looks.
+CROSSING_S = 0.3
+LOOKS = 4
 # Each pass finds what the one before left or what crossed it; more than a few mean trouble.
 MOST_PASSES = 20
 
@@ -224,18 +226,24 @@ class ReleaseBuild:
 
 
 async def differing(index: CatalogIndex, source: str, target: str, ids: Sequence[str]) -> list[str]:
-    """Those of some items that still differ when writes that were on their way have arrived."""
-    if ids:
+    """Those of some items that differ at every one of several looks.
+
+    A single look may fall between a write's arrival in the one collection and in the other.
+    """
+    left = list(ids)
+    for _ in range(LOOKS):
+        if not left:
+            break
         await asyncio.sleep(CROSSING_S)
-    deadline = Deadline.after(COPY_TIMEOUT_S)
-    left = []
-    for item_id in ids:
-        # The target first: a write that crosses reaches the source first, and is seen to differ.
-        there = await index.item_points(target, item_id, deadline)
-        here = await index.item_points(source, item_id, deadline)
-        if _contents(here) != _contents(there):
-            left.append(item_id)
+        left = [item_id for item_id in left if await _differs(index, source, target, item_id)]
     return left
+
+
+async def _differs(index: CatalogIndex, source: str, target: str, item_id: str) -> bool:
+    deadline = Deadline.after(COPY_TIMEOUT_S)
+    here = await index.item_points(source, item_id, deadline)
+    there = await index.item_points(target, item_id, deadline)
+    return _contents(here) != _contents(there)
 
 
 def _said(points: Sequence[StoredPoint]) -> list[object]:

@@ -27,6 +27,8 @@ from gateway.services.release_build import (
 )
 from gateway.services.towers import Towers
 
+LOOKS = 5
+LOOK_INTERVAL_S = 0.05
 # Before a collection is dropped, every gateway has noticed that it does not answer any more, and
 # the searches that were under way with it are done (a search has 2 s unless it asks for more).
 RETIRE_GRACE_S = 2 * FOLLOW_INTERVAL_S + 2.0
@@ -179,8 +181,9 @@ class ReleaseLifecycle:
     async def rollback(self, force: bool = False) -> Aliases:
         """Makes the release before answer again.
 
-        It has been kept in step, so that as many pictures are enough of a proof; `force` does
-        without that as well. Conflict if there is nothing to go back to, or it is not complete.
+        It has been kept in step, so that as many pictures are enough of a proof, and only if there
+        are not the collections are compared; `force` does without that as well. Conflict if there
+        is nothing to go back to, or it missed changes.
         """
         async with self._changing:
             aliases = await self._index.aliases()
@@ -188,13 +191,8 @@ class ReleaseLifecycle:
                 raise Conflict("There is no release to go back to.")
             before = await self._releases.built(aliases.previous)
             await self._towers.prove(before.loaded)
-            now = None if aliases.active is None else await self._index.describe(aliases.active)
-            if not force and now is not None and now.points != before.collection.points:
-                raise Conflict(
-                    f"{before.id} has {before.collection.points:,} pictures, the active release "
-                    f"{now.points:,}: some changes did not reach it. `--force` goes back "
-                    "nevertheless; the difference is then lost until it is indexed again."
-                )
+            if not force and aliases.active is not None:
+                await self._require_as_many(aliases.active, before)
             await self._index.activate(before.collection.name)
             await self._releases.refresh()
             return await self._index.aliases()
@@ -247,6 +245,26 @@ class ReleaseLifecycle:
         for release_id in list(self._builds):
             with suppress(NotFound):
                 await self.stop_build(release_id)
+
+    async def _require_as_many(self, active: str, before: ActiveRelease) -> None:
+        for _ in range(LOOKS):  # writes that are on their way are in one of them only
+            counts = [
+                None if info is None else info.points
+                for info in (
+                    await self._index.describe(active),
+                    await self._index.describe(before.collection.name),
+                )
+            ]
+            if counts[0] == counts[1]:
+                return
+            await asyncio.sleep(LOOK_INTERVAL_S)
+        try:
+            await self._require_complete(active, before, 0)
+        except Conflict as exc:
+            raise Conflict(
+                f"{before.id} missed changes. {exc.detail} `lookalike releases rollback --force` "
+                "goes back nevertheless: these items are then as they were before."
+            ) from exc
 
     async def _require_complete(
         self, active: str, candidate: ActiveRelease, most_missing: int

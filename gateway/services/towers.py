@@ -19,6 +19,10 @@ class Towers:
         self._inference = inference
         self._control = control
 
+    async def load(self, release: Release) -> None:
+        """Has them loaded; BackendUnavailable if a server cannot."""
+        await self._control.load(release.models)
+
     async def prove(self, loaded: LoadedRelease) -> None:
         """Has them loaded, and compares all golden inputs with PyTorch's vectors.
 

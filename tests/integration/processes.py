@@ -31,7 +31,9 @@ def lookalike(
 
 
 @contextmanager
-def serving(settings: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(
+    settings: Mapping[str, str], returncode: int = 0
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`lookalike serve` on a free port, and its address; its end by SIGTERM must be clean."""
     with subprocess.Popen(
         [*LOOKALIKE, "serve", "--port", "0", "--grpc-port", "0"], env=environment(settings),
@@ -42,7 +44,7 @@ def serving(settings: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen[str]
         finally:
             process.terminate()
             _, said = process.communicate(timeout=60)
-        assert process.returncode == 0, said
+        assert process.returncode == returncode, said
         assert "Traceback" not in said, said
 
 

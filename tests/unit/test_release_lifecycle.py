@@ -255,7 +255,7 @@ async def test_rollback_refuses_a_release_that_missed_changes_unless_forced(shop
     await shop.gateway.lifecycle.activate(V2)
     points = await shop.index.item_points(V1, "blue-hat", soon())
     await shop.index.delete_points(V1, [point.id for point in points])
-    with pytest.raises(Conflict, match=r"5 pictures.*6.*--force"):
+    with pytest.raises(Conflict, match=r"1 of 5 items.*blue-hat.*--force"):
         await shop.gateway.lifecycle.rollback()
     assert (await shop.gateway.lifecycle.rollback(force=True)).active == V1
 
@@ -290,11 +290,12 @@ async def test_a_change_whose_caller_went_away_reaches_every_collection(
 
 async def test_retiring_deletes_the_collection_and_unloads_the_towers(shop: Shop) -> None:
     await built(shop)
-    assert shop.control.loaded == {f"{V2}-image", f"{V2}-text"}
+    assert shop.control.loaded == {f"{r}-{tower}" for r in (V1, V2) for tower in ("image", "text")}
     with pytest.raises(Conflict, match="active"):
         await shop.gateway.lifecycle.retire(V1)
     await shop.gateway.lifecycle.activate(V2)
     await shop.gateway.lifecycle.retire(V1)
+    assert shop.control.loaded == {f"{V2}-image", f"{V2}-text"}
     assert await shop.index.collections() == [V2]
     assert await shop.index.aliases() == Aliases(V2)
     with pytest.raises(NotFound):
