@@ -116,6 +116,8 @@ class ClusterIndex:
             fields=fields,
             green=info.status is models.CollectionStatus.GREEN,
             made_at_s=about.get("made_at_s"),
+            # Words' vectors are indexed at once and are in this count; nearly all points have some.
+            graph=(info.indexed_vectors_count or 0) > (info.points_count or 0),
         )
 
     async def collections(self) -> list[str]:

@@ -99,6 +99,7 @@ class EdgeIndex:
             fields=spec.fields,
             green=known.green(),
             made_at_s=known.record.made_at_s,
+            graph=known.graph(),
         )
 
     async def collections(self) -> list[str]:

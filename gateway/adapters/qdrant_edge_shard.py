@@ -75,6 +75,12 @@ class Collection:
             info = self.shard.info()
         return info.indexed_vectors_count >= GREEN_SHARE * info.points_count
 
+    def graph(self) -> bool:
+        """Whether searches walk a graph: one was built (which is a new shard), and the engine does
+        not prefer to scan. Its own count of indexed vectors does not tell: sparse ones are in it.
+        """
+        return self.record.shard_no > 1 and self.vectors_kb() >= self.options.full_scan_kb
+
     def flush(self) -> None:
         """Makes every write safe against a power cut."""
         with translated("flushing"):

@@ -58,8 +58,9 @@ class CollectionSpec:
 class CollectionInfo:
     """What a collection is: the fingerprint it was made for and its number of points.
 
-    `green`: the index over the points is built, as far as the store builds one. `made_at_s`: when
-    it was made, in seconds since 1970, or None if nobody wrote that down.
+    `green`: the index over the points is built, as far as the store builds one. `graph`: nearest
+    vectors are found by walking a graph; a collection too small for one is scanned, exactly.
+    `made_at_s`: when it was made, in seconds since 1970, or None if nobody wrote that down.
     """
 
     name: str
@@ -69,6 +70,7 @@ class CollectionInfo:
     fields: Mapping[str, FieldType]
     green: bool = True
     made_at_s: float | None = field(default=None, compare=False)
+    graph: bool = False
 
 
 @dataclass(frozen=True, slots=True)
