@@ -10,8 +10,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from gateway.domain.access import parse_keys
 
 
 class Store(StrEnum):
@@ -23,6 +25,20 @@ class Store(StrEnum):
 
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+
+
+def _names(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+    return value
+
+
+def _keys(value: SecretStr) -> SecretStr:
+    parse_keys(value.get_secret_value())
+    return value
+
+
+Keys = Annotated[SecretStr, AfterValidator(_keys)]
 
 
 class Settings(BaseSettings):
@@ -57,7 +73,21 @@ class Settings(BaseSettings):
     )
 
     admin_key: SecretStr | None = Field(
-        None, description="What calls that change releases must show; unset: none are answered."
+        None, description="A key that opens everything; unset: see LOOKALIKE_KEYS."
+    )
+    keys: Keys | None = Field(
+        None, description="Keys with their scopes; unset: searching and writing are open to all."
+    )
+    client_key: SecretStr | None = Field(
+        None, description="The key that commands show to a running gateway; unset: the admin key."
+    )
+    rate_limit: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Calls that each key may make in a second; unset: any number."
+    )
+    rate_burst: Count = Field(100, description="Calls that a key may make at once, if limited.")
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = Field(
+        (),
+        description="Origins whose pages may call from a browser, with commas between; `*`: all.",
     )
 
     pictures_folder: Path | None = Field(

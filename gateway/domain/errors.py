@@ -9,7 +9,8 @@
     - UnknownField: a field that the catalogue does not have
   - NotFound: no such item or release
   - Conflict: the call is right, but not in the state that things are in
-  - Unauthorized: no key, or one without the needed scope
+  - Unauthorized: no key, or none of ours
+    - Forbidden: a key of ours, but without the needed scope
   - Overloaded: no room now; the same request may succeed after `retry_after_s`
   - DeadlineExceeded: the request's time ran out
   - BackendUnavailable: Triton or Qdrant cannot be reached or is failing
@@ -67,7 +68,11 @@ class Conflict(LookalikeError):
 
 
 class Unauthorized(LookalikeError):
-    """No key was given, or one without the scope that the call needs."""
+    """No key was given, or none of this gateway's."""
+
+
+class Forbidden(Unauthorized):
+    """The key is good, but not for a call of this scope."""
 
 
 class Overloaded(LookalikeError):
