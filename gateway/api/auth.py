@@ -65,7 +65,7 @@ class GuardedRoute(APIRoute):
     def get_route_handler(self) -> Handler:
         """FastAPI's handler behind the doorkeeper; LookupError for a route without a scope."""
         inner = super().get_route_handler()
-        [method] = self.methods or ()
+        [method] = sorted(self.methods or ())
         scope = ROUTES.get((method, self.path))
         if scope is None:
             raise LookupError(f"gateway.api.auth does not say which scope {method} {self.path} has")

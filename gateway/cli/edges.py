@@ -38,7 +38,7 @@ def listen(host: str, port: int) -> socket.socket:
         if exc.errno == errno.EADDRINUSE:
             raise StartupProblem(
                 f"Port {port} on {host} is in use. Stop what uses it, or choose another with "
-                f"`--port` (`make demo ARGS='--port 8081'`)."
+                f"`--port` (`make demo ARGS='--port 8090'`)."
             ) from exc
         raise StartupProblem(f"Cannot listen on {host}:{port}: {exc.strerror or exc}.") from exc
     return sock

@@ -284,7 +284,8 @@ async def one_search() -> AsyncIterator[pb.StreamedSearch]:
 
 
 async def no_items() -> AsyncIterator[pb.Item]:
-    for item in ():
+    nothing: tuple[pb.Item, ...] = ()
+    for item in nothing:
         yield item
 
 
