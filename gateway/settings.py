@@ -162,6 +162,11 @@ class Settings(BaseSettings):
         1.0, ge=0, description="What full text's ranks count; `lookalike evaluate tune` finds both."
     )
 
+    degrade: bool = Field(
+        False,
+        description="Whether a search with words is answered by words alone while Triton is away.",
+    )
+
     default_timeout_s: Seconds = Field(2.0, description="A request's time if it names none.")
     max_timeout_s: Seconds = Field(30.0, description="The most time that a request may ask for.")
     max_in_flight: Count = Field(256, description="Requests worked on at once; more are refused.")

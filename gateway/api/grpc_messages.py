@@ -85,6 +85,7 @@ def answer_of(result: SearchResult) -> pb.SearchResponse:
         release=result.release,
         mode=_MODE_NUMBERS[result.mode],
         timings=result.timings,
+        degraded=result.degraded,
     )
 
 

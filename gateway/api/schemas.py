@@ -327,6 +327,7 @@ def answer(result: SearchResult, request_id: str) -> dict[str, Any]:
         ],
         "release": result.release,
         "mode": result.mode,
+        "degraded": result.degraded,
         "request_id": request_id,
         "timings": dict(result.timings),
     }

@@ -14,6 +14,7 @@
   - Overloaded: no room now; the same request may succeed after `retry_after_s`
   - DeadlineExceeded: the request's time ran out
   - BackendUnavailable: Triton or Qdrant cannot be reached or is failing
+    - ModelUnavailable: it is Triton; what needs no model can still be answered
   - SpaceMismatch: vectors of two releases would have met; refused rather than answered wrongly
   - ReleaseInvalid: a release's files are missing, damaged or contradict its manifest
   - CatalogInvalid: a catalogue file or an item in it cannot be used
@@ -89,6 +90,10 @@ class DeadlineExceeded(LookalikeError):
 
 class BackendUnavailable(LookalikeError):
     """Triton or Qdrant cannot be reached, or fails."""
+
+
+class ModelUnavailable(BackendUnavailable):
+    """Triton cannot be reached, or fails; what needs no model can still be answered."""
 
 
 class SpaceMismatch(LookalikeError):

@@ -169,9 +169,11 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The answer, wholly from one release. `timings` are seconds by stage."""
+    """The answer, wholly from one release. `timings` are seconds by stage; `degraded` is an answer
+    of full text alone, because the model that the other half needs is away."""
 
     hits: tuple[Hit, ...]
     release: str
     mode: Mode
     timings: Mapping[str, float] = field(default_factory=dict)
+    degraded: bool = False

@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from gateway.domain.deadline import Deadline
-from gateway.domain.errors import InvalidQuery, NotFound, UnknownField
+from gateway.domain.errors import InvalidQuery, ModelUnavailable, NotFound, UnknownField
 from gateway.domain.payload import ITEM_FIELDS, public
 from gateway.domain.ports import CatalogIndex, LexicalModel
 from gateway.domain.query import (
@@ -46,6 +47,13 @@ EQUAL_WEIGHTS = LegWeights()
 ANYBODY = Caller()
 
 
+class WithoutModel(Enum):
+    """What becomes of a hybrid search while the model is away."""
+
+    REFUSE = "refuse"
+    WORDS_ALONE = "words alone"  # and the answer says that it is degraded
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """A search that was answered: which way it came, by which release, in how many seconds."""
@@ -72,6 +80,7 @@ class SearchService:
         admission: Admission,
         weights: LegWeights = EQUAL_WEIGHTS,
         observe: Observer | None = None,
+        without_model: WithoutModel = WithoutModel.REFUSE,
     ) -> None:
         self._releases = releases
         self._encoder = encoder
@@ -80,6 +89,7 @@ class SearchService:
         self._admission = admission
         self._weights = weights
         self._observe = observe
+        self._without_model = without_model
 
     async def search(
         self, query: Query, deadline: Deadline, caller: Caller = ANYBODY
@@ -100,8 +110,12 @@ class SearchService:
             with timings.stage("search"):
                 hits = await self._index.search(active.collection.name, plan, deadline)
             self._admission.metrics.searches.labels(active.id).inc()
-            result = SearchResult(tuple(hits), active.id, mode, timings.seconds)
-            if self._observe is not None:
+            degraded = mode is Mode.HYBRID and plan.dense is None
+            if degraded:
+                mode = Mode.TEXT
+                self._admission.metrics.degraded.inc()
+            result = SearchResult(tuple(hits), active.id, mode, timings.seconds, degraded)
+            if self._observe is not None and not degraded:
                 self._observe(Answered(query, route, active, result, _since(started_s)))
             return result
 
@@ -137,7 +151,11 @@ class SearchService:
     ) -> SearchPlan:
         dense = lexical = None
         if mode is not Mode.TEXT:
-            dense = await self._vector(query.parts, active, deadline, timings)
+            try:
+                dense = await self._vector(query.parts, active, deadline, timings)
+            except ModelUnavailable:
+                if mode is Mode.VECTOR or self._without_model is WithoutModel.REFUSE:
+                    raise
         if mode is not Mode.VECTOR:
             lexical = self._words(query.parts)
         return SearchPlan(

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1egateway/api/v1/lookalike.proto\x12\x0clookalike.v1\x1a\x1cgoogle/protobuf/struct.proto\"@\n\x04\x43rop\x12\x0c\n\x04left\x18\x01 \x01(\x02\x12\x0b\n\x03top\x18\x02 \x01(\x02\x12\r\n\x05right\x18\x03 \x01(\x02\x12\x0e\n\x06\x62ottom\x18\x04 \x01(\x02\"\x18\n\x06Vector\x12\x0e\n\x06values\x18\x01 \x03(\x02\"\xb7\x01\n\x04Part\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x0f\n\x05image\x18\x02 \x01(\x0cH\x00\x12\x0e\n\x04item\x18\x03 \x01(\tH\x00\x12&\n\x06vector\x18\x04 \x01(\x0b\x32\x14.lookalike.v1.VectorH\x00\x12\x13\n\x06weight\x18\x05 \x01(\x02H\x01\x88\x01\x01\x12%\n\x04\x63rop\x18\x06 \x01(\x0b\x32\x12.lookalike.v1.CropH\x02\x88\x01\x01\x42\x06\n\x04kindB\t\n\x07_weightB\x07\n\x05_crop\"\xf1\x01\n\rSearchRequest\x12!\n\x05query\x18\x01 \x03(\x0b\x32\x12.lookalike.v1.Part\x12 \n\x04mode\x18\x02 \x01(\x0e\x32\x12.lookalike.v1.Mode\x12,\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructH\x00\x88\x01\x01\x12\x12\n\x05limit\x18\x04 \x01(\x05H\x01\x88\x01\x01\x12\x0e\n\x06offset\x18\x05 \x01(\x05\x12\x16\n\tmin_score\x18\x06 \x01(\x02H\x02\x88\x01\x01\x12\x0e\n\x06\x66ields\x18\x07 \x03(\tB\t\n\x07_filterB\x08\n\x06_limitB\x0c\n\n_min_score\"X\n\x03Hit\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x0f\n\x07picture\x18\x03 \x01(\t\x12%\n\x04item\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xd0\x01\n\x0eSearchResponse\x12\x1f\n\x04hits\x18\x01 \x03(\x0b\x32\x11.lookalike.v1.Hit\x12\x0f\n\x07release\x18\x02 \x01(\t\x12 \n\x04mode\x18\x03 \x01(\x0e\x32\x12.lookalike.v1.Mode\x12:\n\x07timings\x18\x04 \x03(\x0b\x32).lookalike.v1.SearchResponse.TimingsEntry\x1a.\n\x0cTimingsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"J\n\x0eStreamedSearch\x12\n\n\x02id\x18\x01 \x01(\t\x12,\n\x07request\x18\x02 \x01(\x0b\x32\x1b.lookalike.v1.SearchRequest\"E\n\x05\x45rror\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\r\n\x05\x66ield\x18\x04 \x01(\t\"\x7f\n\x0eStreamedAnswer\x12\n\n\x02id\x18\x01 \x01(\t\x12\x30\n\x08response\x18\x02 \x01(\x0b\x32\x1c.lookalike.v1.SearchResponseH\x00\x12$\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x13.lookalike.v1.ErrorH\x00\x42\t\n\x07outcome\"2\n\x0c\x45mbedRequest\x12\"\n\x06inputs\x18\x01 \x03(\x0b\x32\x12.lookalike.v1.Part\"G\n\rEmbedResponse\x12%\n\x07vectors\x18\x01 \x03(\x0b\x32\x14.lookalike.v1.Vector\x12\x0f\n\x07release\x18\x02 \x01(\t\"$\n\x08Location\x12\x0b\n\x03lat\x18\x01 \x01(\x01\x12\x0b\n\x03lon\x18\x02 \x01(\x01\"\xf0\x01\n\x04Item\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x10\n\x08pictures\x18\x03 \x03(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x05 \x01(\t\x12\r\n\x05\x62rand\x18\x06 \x01(\t\x12\x12\n\x05price\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12+\n\nattributes\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\x12-\n\x08location\x18\t \x01(\x0b\x32\x16.lookalike.v1.LocationH\x01\x88\x01\x01\x42\x08\n\x06_priceB\x0b\n\t_location\"\xa0\x02\n\nItemStatus\x12\n\n\x02id\x18\x01 \x01(\t\x12\x31\n\x07outcome\x18\x02 \x01(\x0e\x32 .lookalike.v1.ItemStatus.Outcome\x12\x10\n\x08\x65mbedded\x18\x03 \x01(\x05\x12\x18\n\x10skipped_pictures\x18\x04 \x03(\t\x12\'\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x13.lookalike.v1.ErrorH\x00\x88\x01\x01\"t\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x13\n\x0fOUTCOME_INDEXED\x10\x01\x12\x13\n\x0fOUTCOME_DELETED\x10\x02\x12\x12\n\x0eOUTCOME_ABSENT\x10\x03\x12\x12\n\x0eOUTCOME_FAILED\x10\x04\x42\x08\n\x06_error\"9\n\x0cItemStatuses\x12)\n\x07results\x18\x01 \x03(\x0b\x32\x18.lookalike.v1.ItemStatus\"!\n\x12\x44\x65leteItemsRequest\x12\x0b\n\x03ids\x18\x01 \x03(\t\"\x1c\n\x0eGetItemRequest\x12\n\n\x02id\x18\x01 \x01(\t*M\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bMODE_VECTOR\x10\x01\x12\r\n\tMODE_TEXT\x10\x02\x12\x0f\n\x0bMODE_HYBRID\x10\x03\x32\xad\x03\n\tLookalike\x12\x43\n\x06Search\x12\x1b.lookalike.v1.SearchRequest\x1a\x1c.lookalike.v1.SearchResponse\x12N\n\x0cSearchStream\x12\x1c.lookalike.v1.StreamedSearch\x1a\x1c.lookalike.v1.StreamedAnswer(\x01\x30\x01\x12@\n\x05\x45mbed\x12\x1a.lookalike.v1.EmbedRequest\x1a\x1b.lookalike.v1.EmbedResponse\x12?\n\x0bUpsertItems\x12\x12.lookalike.v1.Item\x1a\x1a.lookalike.v1.ItemStatuses(\x01\x12K\n\x0b\x44\x65leteItems\x12 .lookalike.v1.DeleteItemsRequest\x1a\x1a.lookalike.v1.ItemStatuses\x12;\n\x07GetItem\x12\x1c.lookalike.v1.GetItemRequest\x1a\x12.lookalike.v1.Itemb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1egateway/api/v1/lookalike.proto\x12\x0clookalike.v1\x1a\x1cgoogle/protobuf/struct.proto\"@\n\x04\x43rop\x12\x0c\n\x04left\x18\x01 \x01(\x02\x12\x0b\n\x03top\x18\x02 \x01(\x02\x12\r\n\x05right\x18\x03 \x01(\x02\x12\x0e\n\x06\x62ottom\x18\x04 \x01(\x02\"\x18\n\x06Vector\x12\x0e\n\x06values\x18\x01 \x03(\x02\"\xb7\x01\n\x04Part\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x0f\n\x05image\x18\x02 \x01(\x0cH\x00\x12\x0e\n\x04item\x18\x03 \x01(\tH\x00\x12&\n\x06vector\x18\x04 \x01(\x0b\x32\x14.lookalike.v1.VectorH\x00\x12\x13\n\x06weight\x18\x05 \x01(\x02H\x01\x88\x01\x01\x12%\n\x04\x63rop\x18\x06 \x01(\x0b\x32\x12.lookalike.v1.CropH\x02\x88\x01\x01\x42\x06\n\x04kindB\t\n\x07_weightB\x07\n\x05_crop\"\xf1\x01\n\rSearchRequest\x12!\n\x05query\x18\x01 \x03(\x0b\x32\x12.lookalike.v1.Part\x12 \n\x04mode\x18\x02 \x01(\x0e\x32\x12.lookalike.v1.Mode\x12,\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructH\x00\x88\x01\x01\x12\x12\n\x05limit\x18\x04 \x01(\x05H\x01\x88\x01\x01\x12\x0e\n\x06offset\x18\x05 \x01(\x05\x12\x16\n\tmin_score\x18\x06 \x01(\x02H\x02\x88\x01\x01\x12\x0e\n\x06\x66ields\x18\x07 \x03(\tB\t\n\x07_filterB\x08\n\x06_limitB\x0c\n\n_min_score\"X\n\x03Hit\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x0f\n\x07picture\x18\x03 \x01(\t\x12%\n\x04item\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xe2\x01\n\x0eSearchResponse\x12\x1f\n\x04hits\x18\x01 \x03(\x0b\x32\x11.lookalike.v1.Hit\x12\x0f\n\x07release\x18\x02 \x01(\t\x12 \n\x04mode\x18\x03 \x01(\x0e\x32\x12.lookalike.v1.Mode\x12:\n\x07timings\x18\x04 \x03(\x0b\x32).lookalike.v1.SearchResponse.TimingsEntry\x12\x10\n\x08\x64\x65graded\x18\x0f \x01(\x08\x1a.\n\x0cTimingsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"J\n\x0eStreamedSearch\x12\n\n\x02id\x18\x01 \x01(\t\x12,\n\x07request\x18\x02 \x01(\x0b\x32\x1b.lookalike.v1.SearchRequest\"E\n\x05\x45rror\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\r\n\x05\x66ield\x18\x04 \x01(\t\"\x7f\n\x0eStreamedAnswer\x12\n\n\x02id\x18\x01 \x01(\t\x12\x30\n\x08response\x18\x02 \x01(\x0b\x32\x1c.lookalike.v1.SearchResponseH\x00\x12$\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x13.lookalike.v1.ErrorH\x00\x42\t\n\x07outcome\"2\n\x0c\x45mbedRequest\x12\"\n\x06inputs\x18\x01 \x03(\x0b\x32\x12.lookalike.v1.Part\"G\n\rEmbedResponse\x12%\n\x07vectors\x18\x01 \x03(\x0b\x32\x14.lookalike.v1.Vector\x12\x0f\n\x07release\x18\x02 \x01(\t\"$\n\x08Location\x12\x0b\n\x03lat\x18\x01 \x01(\x01\x12\x0b\n\x03lon\x18\x02 \x01(\x01\"\xf0\x01\n\x04Item\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x10\n\x08pictures\x18\x03 \x03(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x05 \x01(\t\x12\r\n\x05\x62rand\x18\x06 \x01(\t\x12\x12\n\x05price\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12+\n\nattributes\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\x12-\n\x08location\x18\t \x01(\x0b\x32\x16.lookalike.v1.LocationH\x01\x88\x01\x01\x42\x08\n\x06_priceB\x0b\n\t_location\"\xa0\x02\n\nItemStatus\x12\n\n\x02id\x18\x01 \x01(\t\x12\x31\n\x07outcome\x18\x02 \x01(\x0e\x32 .lookalike.v1.ItemStatus.Outcome\x12\x10\n\x08\x65mbedded\x18\x03 \x01(\x05\x12\x18\n\x10skipped_pictures\x18\x04 \x03(\t\x12\'\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x13.lookalike.v1.ErrorH\x00\x88\x01\x01\"t\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x13\n\x0fOUTCOME_INDEXED\x10\x01\x12\x13\n\x0fOUTCOME_DELETED\x10\x02\x12\x12\n\x0eOUTCOME_ABSENT\x10\x03\x12\x12\n\x0eOUTCOME_FAILED\x10\x04\x42\x08\n\x06_error\"9\n\x0cItemStatuses\x12)\n\x07results\x18\x01 \x03(\x0b\x32\x18.lookalike.v1.ItemStatus\"!\n\x12\x44\x65leteItemsRequest\x12\x0b\n\x03ids\x18\x01 \x03(\t\"\x1c\n\x0eGetItemRequest\x12\n\n\x02id\x18\x01 \x01(\t*M\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bMODE_VECTOR\x10\x01\x12\r\n\tMODE_TEXT\x10\x02\x12\x0f\n\x0bMODE_HYBRID\x10\x03\x32\xad\x03\n\tLookalike\x12\x43\n\x06Search\x12\x1b.lookalike.v1.SearchRequest\x1a\x1c.lookalike.v1.SearchResponse\x12N\n\x0cSearchStream\x12\x1c.lookalike.v1.StreamedSearch\x1a\x1c.lookalike.v1.StreamedAnswer(\x01\x30\x01\x12@\n\x05\x45mbed\x12\x1a.lookalike.v1.EmbedRequest\x1a\x1b.lookalike.v1.EmbedResponse\x12?\n\x0bUpsertItems\x12\x12.lookalike.v1.Item\x1a\x1a.lookalike.v1.ItemStatuses(\x01\x12K\n\x0b\x44\x65leteItems\x12 .lookalike.v1.DeleteItemsRequest\x1a\x1a.lookalike.v1.ItemStatuses\x12;\n\x07GetItem\x12\x1c.lookalike.v1.GetItemRequest\x1a\x12.lookalike.v1.Itemb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,8 +34,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SEARCHRESPONSE_TIMINGSENTRY']._loaded_options = None
   _globals['_SEARCHRESPONSE_TIMINGSENTRY']._serialized_options = b'8\001'
-  _globals['_MODE']._serialized_start=1998
-  _globals['_MODE']._serialized_end=2075
+  _globals['_MODE']._serialized_start=2016
+  _globals['_MODE']._serialized_end=2093
   _globals['_CROP']._serialized_start=78
   _globals['_CROP']._serialized_end=142
   _globals['_VECTOR']._serialized_start=144
@@ -47,33 +47,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HIT']._serialized_start=600
   _globals['_HIT']._serialized_end=688
   _globals['_SEARCHRESPONSE']._serialized_start=691
-  _globals['_SEARCHRESPONSE']._serialized_end=899
-  _globals['_SEARCHRESPONSE_TIMINGSENTRY']._serialized_start=853
-  _globals['_SEARCHRESPONSE_TIMINGSENTRY']._serialized_end=899
-  _globals['_STREAMEDSEARCH']._serialized_start=901
-  _globals['_STREAMEDSEARCH']._serialized_end=975
-  _globals['_ERROR']._serialized_start=977
-  _globals['_ERROR']._serialized_end=1046
-  _globals['_STREAMEDANSWER']._serialized_start=1048
-  _globals['_STREAMEDANSWER']._serialized_end=1175
-  _globals['_EMBEDREQUEST']._serialized_start=1177
-  _globals['_EMBEDREQUEST']._serialized_end=1227
-  _globals['_EMBEDRESPONSE']._serialized_start=1229
-  _globals['_EMBEDRESPONSE']._serialized_end=1300
-  _globals['_LOCATION']._serialized_start=1302
-  _globals['_LOCATION']._serialized_end=1338
-  _globals['_ITEM']._serialized_start=1341
-  _globals['_ITEM']._serialized_end=1581
-  _globals['_ITEMSTATUS']._serialized_start=1584
-  _globals['_ITEMSTATUS']._serialized_end=1872
-  _globals['_ITEMSTATUS_OUTCOME']._serialized_start=1746
-  _globals['_ITEMSTATUS_OUTCOME']._serialized_end=1862
-  _globals['_ITEMSTATUSES']._serialized_start=1874
-  _globals['_ITEMSTATUSES']._serialized_end=1931
-  _globals['_DELETEITEMSREQUEST']._serialized_start=1933
-  _globals['_DELETEITEMSREQUEST']._serialized_end=1966
-  _globals['_GETITEMREQUEST']._serialized_start=1968
-  _globals['_GETITEMREQUEST']._serialized_end=1996
-  _globals['_LOOKALIKE']._serialized_start=2078
-  _globals['_LOOKALIKE']._serialized_end=2507
+  _globals['_SEARCHRESPONSE']._serialized_end=917
+  _globals['_SEARCHRESPONSE_TIMINGSENTRY']._serialized_start=871
+  _globals['_SEARCHRESPONSE_TIMINGSENTRY']._serialized_end=917
+  _globals['_STREAMEDSEARCH']._serialized_start=919
+  _globals['_STREAMEDSEARCH']._serialized_end=993
+  _globals['_ERROR']._serialized_start=995
+  _globals['_ERROR']._serialized_end=1064
+  _globals['_STREAMEDANSWER']._serialized_start=1066
+  _globals['_STREAMEDANSWER']._serialized_end=1193
+  _globals['_EMBEDREQUEST']._serialized_start=1195
+  _globals['_EMBEDREQUEST']._serialized_end=1245
+  _globals['_EMBEDRESPONSE']._serialized_start=1247
+  _globals['_EMBEDRESPONSE']._serialized_end=1318
+  _globals['_LOCATION']._serialized_start=1320
+  _globals['_LOCATION']._serialized_end=1356
+  _globals['_ITEM']._serialized_start=1359
+  _globals['_ITEM']._serialized_end=1599
+  _globals['_ITEMSTATUS']._serialized_start=1602
+  _globals['_ITEMSTATUS']._serialized_end=1890
+  _globals['_ITEMSTATUS_OUTCOME']._serialized_start=1764
+  _globals['_ITEMSTATUS_OUTCOME']._serialized_end=1880
+  _globals['_ITEMSTATUSES']._serialized_start=1892
+  _globals['_ITEMSTATUSES']._serialized_end=1949
+  _globals['_DELETEITEMSREQUEST']._serialized_start=1951
+  _globals['_DELETEITEMSREQUEST']._serialized_end=1984
+  _globals['_GETITEMREQUEST']._serialized_start=1986
+  _globals['_GETITEMREQUEST']._serialized_end=2014
+  _globals['_LOOKALIKE']._serialized_start=2096
+  _globals['_LOOKALIKE']._serialized_end=2525
 # @@protoc_insertion_point(module_scope)
