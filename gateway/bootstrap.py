@@ -30,6 +30,7 @@ from gateway.services.gateway import Gateway, Timeouts
 from gateway.services.indexing import Indexing
 from gateway.services.item_writer import ItemWriter
 from gateway.services.model_keeper import ModelKeeper
+from gateway.services.pixel_room import PixelRoom
 from gateway.services.readiness import ReadinessCheck
 from gateway.services.release_build import ReleaseBuild
 from gateway.services.release_lifecycle import ReleaseLifecycle
@@ -75,7 +76,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
 
         limits = PictureLimits(settings.max_picture_bytes, settings.max_picture_pixels)
         cache = TextVectorCache(settings.text_cache_entries, metrics)
-        encoder = Encoder(inference, limits, workers, cache)
+        pixels = PixelRoom(settings.max_pixel_bytes)
+        threads = settings.decode_threads
+        live, job = Priority.INTERACTIVE, Priority.BULK
+        encoder = Encoder(inference, limits, workers, cache, live, pixels, threads)
         lexical = Bm25Model()
         control = TritonModels(settings.triton)
         releases = ActiveReleases(index, load, metrics)
@@ -88,7 +92,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         catalog = CatalogService(writer, pictures, releases, metrics)
         admission = Admission(settings.max_in_flight, metrics)
         weights = LegWeights(settings.fusion_vector_weight, settings.fusion_text_weight)
-        remembering = Encoder(RememberedInference(inference), limits, workers, cache)
+        remembered = RememberedInference(inference)
+        remembering = Encoder(remembered, limits, workers, cache, live, pixels)
 
         async def pinned(release_id: str) -> SearchService:
             release = PinnedRelease(await releases.built(release_id))
@@ -96,7 +101,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
 
         # Copies for a candidate give way to live searches, and count in metrics of their own.
         aside = Metrics()
-        bulk = Encoder(inference, limits, workers, TextVectorCache(1, aside), Priority.BULK)
+        bulk = Encoder(inference, limits, workers, TextVectorCache(1, aside), job, pixels)
         room = Admission(MOST_AT_ONCE, aside)
 
         async def ask(query: Query, candidate: ActiveRelease, deadline: Deadline) -> SearchResult:
