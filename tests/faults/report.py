@@ -18,8 +18,9 @@ BEGIN = "<!-- written by `python -m tests.faults.report` -->"
 END = "<!-- until here -->"
 HEAD = (
     "| server | fault on the way to it | requests | right | errors | wrong answers "
-    "| worst answer | worst error while known to be away | first right answer after |\n"
-    "|---|---|---|---|---|---|---|---|---|\n"
+    "| worst answer | worst error while known to be away | first right answer after "
+    "| writes acknowledged | lost |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|\n"
 )
 
 
@@ -30,11 +31,12 @@ def line(seen: Row) -> str:
     right = during.right + (0 if known is None else known.right)
     wrong = during.wrong + (0 if known is None else known.wrong)
     codes = during.codes if known is None else during.codes + known.codes
-    errors = ", ".join(f"{n} of {code}" for code, n in sorted(codes.items()) if code != 200)
+    errors = ", ".join(f"{n} times {code}" for code, n in sorted(codes.items()) if code != 200)
     away = "" if known is None else f"{max(known.errors_took_s) * 1000:.0f} ms"
     return (
         f"| {seen.server} | {seen.fault.value} | {sent} | {right} | {errors} | {wrong} "
-        f"| {max(during.took_s) * 1000:.0f} ms | {away} | {seen.back_s:.2f} s |\n"
+        f"| {max(during.took_s) * 1000:.0f} ms | {away} | {seen.back_s:.2f} s "
+        f"| {seen.acknowledged} | {seen.lost} |\n"
     )
 
 

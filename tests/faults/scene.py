@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import itertools
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -210,6 +211,34 @@ class Shoppers:
     async def _post(self, body: Body, deadline_s: float) -> httpx.Response:
         headers = {"X-Timeout-Ms": str(int(deadline_s * 1000))}
         return await self.http.post("/v1/search", json=dict(body), headers=headers)
+
+
+@dataclass
+class Shopkeeper:
+    """Sets the items' prices, each higher than any before. `paid` is what was acknowledged."""
+
+    http: httpx.AsyncClient
+    paid: dict[str, float] = field(default_factory=dict)
+    acknowledged: int = 0
+
+    async def work(self) -> None:
+        """Until cancelled."""
+        for price in itertools.count(1):
+            item = items()[price % ITEMS]
+            body = {"title": item.title, "pictures": list(item.pictures), "price": float(price)}
+            response = await self.http.put(f"/v1/items/{item.id}", json=body)
+            if response.status_code == httpx.codes.OK:
+                self.paid[item.id] = float(price)
+                self.acknowledged += 1
+            await asyncio.sleep(0.01)
+
+    async def lost(self) -> int:
+        """Acknowledged prices that the catalogue does not have, nor a later one."""
+        lost = 0
+        for item_id, price in self.paid.items():
+            found = (await self.http.get(f"/v1/items/{item_id}")).json()
+            lost += (found.get("price") or 0.0) < price
+        return lost
 
 
 def _ids(response: httpx.Response) -> list[str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.proxy import Fault, FaultProxy, proxy_to
 from tests.faults.scene import (
     Running,
+    Shopkeeper,
     Shoppers,
     Tally,
     draw_pictures,
@@ -33,7 +35,7 @@ class Row:
 
     `during`: four shoppers from the moment that it began. `known`: one shopper, once the server
     was known to be away. `back_s`: from the fault's end to the first right answer that needed the
-    server.
+    server. `acknowledged`: changes of the catalogue; `lost`: those that were not there afterwards.
     """
 
     server: str
@@ -41,6 +43,8 @@ class Row:
     during: Tally
     known: Tally | None
     back_s: float
+    acknowledged: int
+    lost: int
 
 
 @asynccontextmanager
@@ -69,14 +73,19 @@ async def shop_behind(server: str, triton_port: int) -> AsyncIterator[tuple[Runn
 
 
 async def row(server: str, fault: Fault, shop: Running, proxy: FaultProxy) -> Row:
-    """Lets the fault happen, and looks."""
-    shoppers = Shoppers(shop.http)
+    """Lets the fault happen, and looks; all the while a shopkeeper changes prices."""
+    shoppers, keeper = Shoppers(shop.http), Shopkeeper(shop.http)
     await shoppers.learn()
     known = None
+    writing = asyncio.create_task(keeper.work())
     await proxy.set(fault)
     during = await shoppers.shop(ROUNDS)
     if fault in AWAY:
         await shoppers.first(503)
         known = await shoppers.shop(KNOWN_ROUNDS, at_once=1)
     await proxy.set(Fault.NONE)
-    return Row(server, fault, during, known, await shoppers.first(200))
+    back_s = await shoppers.first(200)
+    writing.cancel()
+    with suppress(asyncio.CancelledError):
+        await writing
+    return Row(server, fault, during, known, back_s, keeper.acknowledged, await keeper.lost())

@@ -36,3 +36,6 @@ async def test_a_fault_leads_to_no_wrong_answer_and_to_no_late_one(
         # On two busy cores one in ten may meet a pause that is not the gateway's.
         assert sorted(known.errors_took_s)[int(0.9 * len(known.errors_took_s))] < KNOWN_S
     assert seen.back_s < BACK_S
+    assert seen.lost == 0
+    if fault is Fault.NONE:
+        assert seen.acknowledged > 0

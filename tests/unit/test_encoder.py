@@ -38,11 +38,11 @@ class CountingRoom(PixelRoom):
 
 @contextmanager
 def encoder(
-    room_bytes: int = 10**9, workers: ThreadPoolExecutor | None = None
+    room_bytes: int = 10**9, own: ThreadPoolExecutor | None = None
 ) -> Iterator[tuple[Encoder, CountingRoom]]:
     metrics = Metrics()
     room = CountingRoom(room_bytes)
-    with workers or ThreadPoolExecutor(2) as workers:
+    with own or ThreadPoolExecutor(2) as workers:
         made = Encoder(
             ColourInference(),
             PictureLimits(),
@@ -102,7 +102,7 @@ async def test_a_picture_of_the_catalogue_waits_for_room() -> None:
 async def test_a_picture_that_waits_too_long_ends_at_its_deadline_and_is_never_decoded() -> None:
     workers, gate = ThreadPoolExecutor(1), threading.Event()
     workers.submit(gate.wait, 10.0)
-    with encoder(workers=workers) as (made, room):
+    with encoder(own=workers) as (made, room):
         started = asyncio.get_running_loop().time()
         with pytest.raises(DeadlineExceeded):
             await decoded(made, Deadline.after(0.1))

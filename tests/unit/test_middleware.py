@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
@@ -113,6 +114,6 @@ async def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.M
     monkeypatch.setattr(middleware, "BODY_TIMEOUT_S", 0.05)
     client = Client(b"ab")
     client.parts[0]["more_body"] = True
-    with pytest.raises(middleware.HTTPException) as caught:
+    with pytest.raises(HTTPException) as caught:
         await BodyLimit(echo, 100)(WITH_BODY, client.receive, client.send)
     assert caught.value.status_code == 408
