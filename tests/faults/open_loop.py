@@ -54,7 +54,7 @@ class Crowd:
 
         async def shopper() -> None:
             while time.monotonic() - start < seconds:
-                await self._ask(seen)
+                await self.ask(seen)
 
         await asyncio.gather(*(shopper() for _ in range(at_once)))
         seen.seconds = time.monotonic() - start
@@ -67,7 +67,7 @@ class Crowd:
         asking: set[asyncio.Task[None]] = set()
         while (now_s := time.monotonic() - start) < seconds:
             for _ in range(int(now_s * rate) - seen.offered):
-                task = asyncio.create_task(self._ask(seen))
+                task = asyncio.create_task(self.ask(seen))
                 asking.add(task)
                 task.add_done_callback(asking.discard)
                 seen.offered += 1
@@ -76,7 +76,8 @@ class Crowd:
         await asyncio.gather(*asking)
         return seen
 
-    async def _ask(self, seen: Seen) -> None:
+    async def ask(self, seen: Seen) -> None:
+        """One request, and what became of it."""
         self._number += 1
         data = json.dumps(self._body(self._number)).encode()
         head = (
@@ -92,14 +93,20 @@ class Crowd:
         seen.took_s.setdefault(code, []).append(time.monotonic() - start)
 
     async def _exchange(self, request: bytes) -> int:
+        while self._idle and self._idle[-1][0].at_eof():  # the server has closed it
+            self._idle.pop()[1].close()
         reader, writer = (
             self._idle.pop() if self._idle else await asyncio.open_connection(*self._address)
         )
-        writer.write(request)
-        head = await reader.readuntil(b"\r\n\r\n")
-        lines = head.lower().split(b"\r\n")
-        [length] = [int(line[15:]) for line in lines if line.startswith(b"content-length:")]
-        await reader.readexactly(length)
+        try:
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            lines = head.lower().split(b"\r\n")
+            [length] = [int(line[15:]) for line in lines if line.startswith(b"content-length:")]
+            await reader.readexactly(length)
+        except BaseException:
+            writer.close()
+            raise
         if b"connection: close" in lines:
             writer.close()
         else:
@@ -110,3 +117,4 @@ class Crowd:
         """Closes the connections that are kept."""
         for _, writer in self._idle:
             writer.close()
+        self._idle.clear()
