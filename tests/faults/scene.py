@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
-import itertools
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -220,17 +219,28 @@ class Shopkeeper:
     http: httpx.AsyncClient
     paid: dict[str, float] = field(default_factory=dict)
     acknowledged: int = 0
+    price: int = 0
+    more: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def work(self) -> None:
-        """Until cancelled."""
-        for price in itertools.count(1):
+        """Until cancelled, or until the gateway is gone."""
+        while True:
+            self.price += 1
+            price = self.price
             item = items()[price % ITEMS]
             body = {"title": item.title, "pictures": list(item.pictures), "price": float(price)}
             response = await self.http.put(f"/v1/items/{item.id}", json=body)
             if response.status_code == httpx.codes.OK:
                 self.paid[item.id] = float(price)
                 self.acknowledged += 1
-            await asyncio.sleep(0.01)
+                async with self.more:
+                    self.more.notify_all()
+            await asyncio.sleep(0.001 if response.is_success else 0.02)
+
+    async def reach(self, acknowledged: int) -> None:
+        """Returns when so many writes have been acknowledged."""
+        async with self.more:
+            await self.more.wait_for(lambda: self.acknowledged >= acknowledged)
 
     async def lost(self) -> int:
         """Acknowledged prices that the catalogue does not have, nor a later one."""
