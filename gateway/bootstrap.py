@@ -28,6 +28,7 @@ from gateway.services.catalog import CatalogService
 from gateway.services.encoder import Encoder, TextVectorCache
 from gateway.services.gateway import Gateway, Timeouts
 from gateway.services.indexing import Indexing
+from gateway.services.item_pictures import ItemPictures
 from gateway.services.item_writer import ItemWriter
 from gateway.services.model_keeper import ModelKeeper
 from gateway.services.readiness import ReadinessCheck
@@ -120,6 +121,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         gateway = Gateway(
             search=SearchService(releases, encoder, index, lexical, admission, weights, observe),
             catalog=catalog,
+            pictures=ItemPictures(releases, index, pictures, limits, workers),
             releases=releases,
             readiness=ReadinessCheck(releases, inference, index),
             lifecycle=lifecycle,

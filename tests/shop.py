@@ -25,6 +25,7 @@ from gateway.services.catalog import CatalogService
 from gateway.services.encoder import Encoder, TextVectorCache
 from gateway.services.gateway import Gateway, Timeouts
 from gateway.services.indexing import Indexing
+from gateway.services.item_pictures import ItemPictures
 from gateway.services.item_writer import ItemWriter
 from gateway.services.readiness import ReadinessCheck
 from gateway.services.release_build import ReleaseBuild
@@ -111,6 +112,7 @@ async def open_shop(
         gateway = Gateway(
             search=SearchService(releases, encoder, index, lexical, admission, observe=observe),
             catalog=catalog,
+            pictures=ItemPictures(releases, index, pictures, LIMITS, workers),
             releases=releases,
             readiness=ReadinessCheck(releases, inference, index),
             lifecycle=lifecycle,

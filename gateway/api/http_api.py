@@ -9,8 +9,10 @@ from gateway.api import (
     http_embeddings,
     http_health,
     http_items,
+    http_pictures,
     http_releases,
     http_search,
+    http_storefront,
     problems,
 )
 from gateway.api.auth import AdminKey
@@ -36,6 +38,8 @@ def create_app(gateway: Gateway, max_picture_bytes: int, admin_key: str | None =
     for module in (http_search, http_items, http_embeddings, http_releases, http_health):
         app.include_router(module.router)
     app.include_router(http_releases.admin)
+    app.include_router(http_pictures.router)
+    app.include_router(http_storefront.router)
     app.add_middleware(BodyLimit, max_bytes=max_picture_bytes * BODY_TO_PICTURE)
     app.add_middleware(RequestContext, metrics=gateway.metrics)
     return app
