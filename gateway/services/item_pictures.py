@@ -97,9 +97,9 @@ class ItemPictures:
     async def _make(self, uri: str, sha: str, side_px: int) -> Thumbnail:
         async with self._room:
             version = _version(sha, side_px)
-            made = self._remembered(version)
-            if made is not None:  # somebody else asked for the same, and was first
-                return Thumbnail(made, version)
+            remembered = self._remembered(version)
+            if remembered is not None:  # somebody else asked for the same, and was first
+                return Thumbnail(remembered, version)
             data = await self._source.read(uri)
             loop = asyncio.get_running_loop()
             found, made = await loop.run_in_executor(
