@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import gzip
 import re
-import zipfile
-from pathlib import Path
 
 import pytest
 
 from gateway.api.http_storefront import assets
 from tests.shop import Shop
 
-ROOT = Path(__file__).parents[2]
 MOST_BYTES = 100_000
 
 

@@ -133,7 +133,7 @@ export class Search {
   }
 
   #noteRange(query, picture, answer) {
-    const range = { facets: answer.facets ?? counted(answer.hits), price: pricesOf(answer.hits) };
+    const range = { facets: facetsOf(answer), price: pricesOf(answer.hits) };
     if (!filterCount(query)) this.ranges.set(keyOf(query, picture), range);
     return range;
   }
@@ -163,7 +163,22 @@ function pricesOf(hits) {
   return prices.length ? [Math.min(...prices), Math.max(...prices)] : null;
 }
 
-/** Facets of the hits at hand, for a gateway that counts none. @param {any[]} hits */
+/**
+ * The counts over the result set, which may be the whole shop: what the nearest hits have comes
+ * first. A gateway that counts nothing leaves these.
+ */
+function facetsOf(answer) {
+  const near = counted(answer.hits);
+  if (!answer.facets) return near;
+  return Object.fromEntries(FACETS.map((field) => {
+    const nearCounts = new Map(near[field].map(({ value, count }) => [value, count]));
+    const nearness = ({ value }) => nearCounts.get(value) ?? 0;
+    const counts = [...(answer.facets[field] ?? [])];
+    return [field, counts.sort((a, b) => nearness(b) - nearness(a) || b.count - a.count)];
+  }));
+}
+
+/** How often each value occurs among some hits. @param {any[]} hits */
 function counted(hits) {
   return Object.fromEntries(FACETS.map((field) => {
     const counts = new Map();
