@@ -36,18 +36,20 @@ export class Api {
    * @returns {Promise<Record<string, any>>}
    */
   async search(body, signal) {
-    const known = Object.entries(body).filter(([name]) => !this.#unknown.has(name));
+    const sent = Object.fromEntries(
+      Object.entries(body).filter(([name]) => !this.#unknown.has(name)),
+    );
     try {
       return await this.#call("v1/search", {
         method: "POST",
-        body: JSON.stringify(Object.fromEntries(known)),
+        body: JSON.stringify(sent),
         headers: { "Content-Type": "application/json" },
         signal,
       });
     } catch (problem) {
       const refused = OPTIONAL.filter(
-        (name) => problem instanceof Problem && problem.status === 422 && name in body &&
-          !this.#unknown.has(name) && problem.fields.includes(name),
+        (name) => problem instanceof Problem && problem.status === 422 && name in sent &&
+          problem.fields.includes(name),
       );
       if (!refused.length) throw problem;
       refused.forEach((name) => this.#unknown.add(name));

@@ -8,6 +8,7 @@ import { FACETS, filterCount } from "./query.js";
 /** @typedef {import("./search.js").Range} Range */
 
 const AT_FIRST = 6;
+const AT_MOST = 24;
 
 export class Filters {
   /** @param {(change: Partial<Query>) => void} changed */
@@ -37,9 +38,9 @@ export class Filters {
   /** @param {string} field @param {Query} query */
   #group(field, query) {
     const counts = this.range.facets[field] ?? [];
-    const known = new Set(counts.map((each) => each.value));
+    const known = new Set(counts.slice(0, AT_MOST).map((each) => each.value));
     const lost = (query.chosen[field] ?? []).filter((value) => !known.has(value));
-    const all = [...lost.map((value) => ({ value, count: null })), ...counts];
+    const all = [...lost.map((value) => ({ value, count: null })), ...counts.slice(0, AT_MOST)];
     if (!all.length) return null;
     const chips = all.map((each, n) => this.#chip(field, each, n >= AT_FIRST));
     const group = make("fieldset", {}, make("legend", {}, field), make("div", { class: "chips" }, ...chips));
