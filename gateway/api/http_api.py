@@ -35,11 +35,17 @@ def create_app(gateway: Gateway, max_picture_bytes: int, admin_key: str | None =
     app.state.gateway = gateway
     app.state.admin = AdminKey(admin_key)
     problems.install(app)
-    for module in (http_search, http_items, http_embeddings, http_releases, http_health):
+    for module in (
+        http_search,
+        http_items,
+        http_embeddings,
+        http_releases,
+        http_health,
+        http_pictures,
+        http_storefront,
+    ):
         app.include_router(module.router)
     app.include_router(http_releases.admin)
-    app.include_router(http_pictures.router)
-    app.include_router(http_storefront.router)
     app.add_middleware(BodyLimit, max_bytes=max_picture_bytes * BODY_TO_PICTURE)
     app.add_middleware(RequestContext, metrics=gateway.metrics)
     return app

@@ -32,6 +32,13 @@ COLOURS = 255
 WIDE = (1280, 860)
 NARROW = (390, 844)
 
+Scheme = Literal["light", "dark"]
+FORMS: tuple[tuple[str, Scheme, tuple[int, int]], ...] = (
+    ("wide-light", "light", WIDE),
+    ("wide-dark", "dark", WIDE),
+    ("narrow", "light", NARROW),
+)
+
 # What lies where on the table: the drawing's name, its side and corner in pixels, degrees.
 THINGS = (
     ("om-1f9f8", 350, (20, 150), 6),
@@ -57,11 +64,7 @@ def take(opened: Browser, url: str) -> None:
     bouquet, table = drawn("om-1f490"), scene()
     # The first search after a start is slower than those that follow.
     found(new_page(opened, url, "light", WIDE), table)
-    for name, scheme, size in (
-        ("wide-light", "light", WIDE),
-        ("wide-dark", "dark", WIDE),
-        ("narrow", "light", NARROW),
-    ):
+    for name, scheme, size in FORMS:
         page = new_page(opened, url, scheme, size)
         found(page, bouquet)
         save(page, name)
@@ -92,9 +95,7 @@ def demo() -> Iterator[str]:
             process.terminate()
 
 
-def new_page(
-    opened: Browser, url: str, scheme: Literal["light", "dark"], size: tuple[int, int]
-) -> Page:
+def new_page(opened: Browser, url: str, scheme: Scheme, size: tuple[int, int]) -> Page:
     """The page as it opens."""
     page = opened.new_page(
         viewport={"width": size[0], "height": size[1]},
