@@ -26,6 +26,7 @@ from gateway.services.catalog import CatalogService
 from gateway.services.encoder import Encoder, TextVectorCache
 from gateway.services.gateway import Gateway, Timeouts
 from gateway.services.indexing import Indexing
+from gateway.services.part_vectors import PartVectors
 from gateway.services.readiness import ReadinessCheck
 from gateway.services.remembered_inference import RememberedInference
 from gateway.services.search import SearchService
@@ -81,10 +82,14 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
 
         async def pinned(release_id: str) -> SearchService:
             release = PinnedRelease(await releases.built(release_id))
-            return SearchService(release, remembering, index, lexical, admission, weights)
+            return SearchService(
+                release, PartVectors(remembering, index), index, lexical, admission, weights
+            )
 
         gateway = Gateway(
-            search=SearchService(releases, encoder, index, lexical, admission, weights),
+            search=SearchService(
+                releases, PartVectors(encoder, index), index, lexical, admission, weights
+            ),
             catalog=catalog,
             releases=releases,
             readiness=ReadinessCheck(releases, inference, index),

@@ -13,8 +13,10 @@ import httpx
 from gateway.adapters.bm25 import Bm25Model
 from gateway.adapters.qdrant_edge import EdgeIndex
 from gateway.api.http_api import create_app
+from gateway.domain.filters import FieldType
 from gateway.domain.items import Item, Location
 from gateway.domain.payload import attribute_fields
+from gateway.domain.ports import CatalogIndex
 from gateway.preprocess.image import PictureLimits
 from gateway.services.active_release import ActiveReleases
 from gateway.services.admission import Admission
@@ -22,6 +24,7 @@ from gateway.services.catalog import CatalogService
 from gateway.services.encoder import Encoder, TextVectorCache
 from gateway.services.gateway import Gateway, Timeouts
 from gateway.services.indexing import Indexing
+from gateway.services.part_vectors import PartVectors
 from gateway.services.readiness import ReadinessCheck
 from gateway.services.search import SearchService
 from gateway.telemetry import Metrics
@@ -33,13 +36,16 @@ MAX_IN_FLIGHT = 4
 BERLIN, PARIS = Location(52.52, 13.405), Location(48.8566, 2.3522)
 ITEMS = (
     Item("red-shoe", "Red shoe", ("red.png",), "For running", "shoes", "Arbor", 50.0,
-         {"size": (40, 41), "new": True, "material": "leather"}, BERLIN),
+         {"size": (40, 41), "new": True, "material": "leather", "sold": 5,
+          "added": "2026-03-01T00:00:00Z"}, BERLIN),
     Item("green-shoe", "Green shoe", ("green.png",), "", "shoes", "Bluefinch", 70.0,
-         {"size": (42,), "new": False, "material": "canvas"}, PARIS),
+         {"size": (42,), "new": False, "material": "canvas", "sold": 500,
+          "added": "2020-01-01T12:00:00+02:00"}, PARIS),
     Item("blue-hat", "Blue hat", ("blue.png",), "", "hats", "Arbor", 20.0, {"new": False}),
     Item("yellow-hat", "Yellow hat", ("yellow.png", "red.png"), "", "hats", "Fernway", 30.0),
     Item("white-shirt", "White shirt", ("white.png",), "", "shirts", "Fernway", 35.5),
 )  # fmt: skip
+DATES = {"attributes.added": FieldType.DATETIME}
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class Shop:
 
     gateway: Gateway
     indexing: Indexing
-    index: EdgeIndex
+    index: CatalogIndex
     inference: ColourInference
     pictures: MemoryPictures
     http: httpx.AsyncClient
@@ -59,8 +65,18 @@ async def open_shop(
     folder: Path, items: Sequence[Item] = (), release_id: str = "colours-v1"
 ) -> AsyncIterator[Shop]:
     """A shop on an index folder, behind HTTP without a network; `items` are indexed first."""
-    metrics = Metrics()
     index = EdgeIndex.open(folder)
+    async with shop_on(index, items, release_id) as shop:
+        yield shop
+    await index.close()
+
+
+@asynccontextmanager
+async def shop_on(
+    index: CatalogIndex, items: Sequence[Item] = (), release_id: str = "colours-v1"
+) -> AsyncIterator[Shop]:
+    """The same on a store of the caller's, who closes it."""
+    metrics = Metrics()
     inference = ColourInference()
     pictures = MemoryPictures({f"{name}.png": picture(name) for name in COLOURS})
     with ThreadPoolExecutor(2) as workers:
@@ -69,8 +85,9 @@ async def open_shop(
         releases = ActiveReleases(index, colour_release, metrics)
         catalog = CatalogService(index, encoder, lexical, pictures)
         admission = Admission(MAX_IN_FLIGHT, metrics)
+        vectors = PartVectors(encoder, index)
         gateway = Gateway(
-            search=SearchService(releases, encoder, index, lexical, admission),
+            search=SearchService(releases, vectors, index, lexical, admission),
             catalog=catalog,
             releases=releases,
             readiness=ReadinessCheck(releases, inference, index),
@@ -79,10 +96,10 @@ async def open_shop(
         )
         indexing = Indexing(index, releases, catalog)
         if items:
-            await indexing.run(release_id, items, attribute_fields(items), lambda _: None)
+            fields = {**attribute_fields(items), **DATES}
+            await indexing.run(release_id, items, fields, lambda _: None)
         await releases.refresh()
         # raise_app_exceptions=False: an unexpected exception must become a 500, as on a server.
         transport = httpx.ASGITransport(create_app(gateway, LIMITS.max_bytes), False)
         async with httpx.AsyncClient(transport=transport, base_url="http://shop") as http:
             yield Shop(gateway, indexing, index, inference, pictures, http)
-    await index.close()

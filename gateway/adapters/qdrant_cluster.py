@@ -19,7 +19,8 @@ from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc
 from gateway.adapters import qdrant_cluster_query as words
 from gateway.adapters.qdrant_cluster_client import ClusterOptions, connect
 from gateway.adapters.qdrant_cluster_errors import translated
-from gateway.adapters.qdrant_paging import Pager, Scored
+from gateway.adapters.qdrant_cluster_filter import item_is
+from gateway.adapters.qdrant_paging import Pager, Scored, group_value
 from gateway.domain import payload as payloads
 from gateway.domain.deadline import Deadline
 from gateway.domain.errors import (
@@ -151,9 +152,7 @@ class ClusterIndex:
     ) -> list[StoredPoint]:
         """See `CatalogIndex`."""
         async with translated("reading an item", deadline):
-            records = [
-                r async for r in self._scroll(collection, words.item_is(item_id), [words.IMAGE])
-            ]
+            records = [r async for r in self._scroll(collection, item_is(item_id), [words.IMAGE])]
         return sorted(map(_stored, records), key=lambda p: payloads.picture_no(p.payload))
 
     async def search(self, collection: str, plan: SearchPlan, deadline: Deadline) -> list[Hit]:
@@ -168,7 +167,7 @@ class ClusterIndex:
                     RestToGrpc.convert_query_points(request, collection),
                     timeout=deadline.remaining_s(),
                 )
-            pager.add(window, [_scored(point) for point in answer.result])
+            pager.add(window, [_scored(point, plan.group_by) for point in answer.result])
         return pager.hits()
 
     async def payloads(self, collection: str) -> AsyncIterator[Mapping[str, Any]]:
@@ -217,12 +216,14 @@ class ClusterIndex:
         await self._client.close()
 
 
-def _scored(point: grpc.ScoredPoint) -> Scored:
+def _scored(point: grpc.ScoredPoint, group_by: str | None) -> Scored:
+    group = None if group_by is None else group_value(words.payload_value(point.payload, group_by))
     return Scored(
         point_id=point.id.uuid,
         item_id=point.payload["id"].string_value,
         score=point.score,
         payload=partial(GrpcToRest.convert_payload, point.payload),
+        group=group,
     )
 
 

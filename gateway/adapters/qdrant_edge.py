@@ -22,11 +22,12 @@ import numpy as np
 import qdrant_edge as edge
 
 from gateway.adapters import qdrant_edge_query as words
+from gateway.adapters.qdrant_edge_filter import item_is
 from gateway.adapters.qdrant_edge_folder import IndexFolder
 from gateway.adapters.qdrant_edge_optimize import optimize
 from gateway.adapters.qdrant_edge_query import EdgeOptions
 from gateway.adapters.qdrant_edge_shard import Collection, load, make, translated
-from gateway.adapters.qdrant_paging import Pager, Scored
+from gateway.adapters.qdrant_paging import Pager, Scored, group_value
 from gateway.domain import payload as payloads
 from gateway.domain.deadline import Deadline
 from gateway.domain.errors import BackendUnavailable, NotFound, SpaceMismatch
@@ -133,7 +134,7 @@ class EdgeIndex:
         """See `CatalogIndex`."""
         known = self._collection(collection)
         deadline.require("reading an item")
-        records = [r async for r in _scroll(known, words.item_is(item_id), [words.IMAGE])]
+        records = [r async for r in _scroll(known, item_is(item_id), [words.IMAGE])]
         return sorted(map(_stored, records), key=lambda p: payloads.picture_no(p.payload))
 
     async def search(self, collection: str, plan: SearchPlan, deadline: Deadline) -> list[Hit]:
@@ -144,7 +145,7 @@ class EdgeIndex:
             deadline.require("searching the index")
             with translated("searching"):
                 found = known.shard.query(words.search_request(plan, window))
-                pager.add(window, [_scored(point) for point in found])
+                pager.add(window, [_scored(point, plan.group_by) for point in found])
         return pager.hits()
 
     async def payloads(self, collection: str) -> AsyncIterator[Mapping[str, Any]]:
@@ -205,9 +206,10 @@ async def _scroll(
         await asyncio.sleep(0)
 
 
-def _scored(point: edge.ScoredPoint) -> Scored:
+def _scored(point: edge.ScoredPoint, group_by: str | None) -> Scored:
     payload = point.payload or {}
-    return Scored(str(point.id), payload["id"], point.score, lambda: payload)
+    group = None if group_by is None else group_value(payloads.value_at(payload, group_by))
+    return Scored(str(point.id), payload["id"], point.score, lambda: payload, group)
 
 
 def _stored(record: edge.Record) -> StoredPoint:

@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf import json_format, struct_pb2
 from pydantic import ValidationError
 
-from gateway.api.schemas import FilterIn, ItemIn, fault_of
+from gateway.api.filter_schemas import FilterIn
+from gateway.api.item_schemas import ItemIn
+from gateway.api.schemas import fault_of
 from gateway.api.status import code_of, status_of
 from gateway.api.v1 import lookalike_pb2 as pb
+from gateway.domain.boosts import Boost, Flagged, Fresh, Near, Popular
 from gateway.domain.errors import BadFilter, CatalogInvalid, InvalidQuery, LookalikeError
 from gateway.domain.filters import Filter
 from gateway.domain.items import Item
 from gateway.domain.query import (
     Crop,
+    Fusion,
     Hit,
     ImagePart,
     ItemPart,
+    LegWeights,
     Mode,
     Query,
     QueryPart,
     SearchResult,
+    Strategy,
     TextPart,
     VectorPart,
 )
 from gateway.services.catalog import ItemOutcome
+
+T = TypeVar("T")
 
 DEFAULT_LIMIT = 20
 
@@ -37,24 +45,41 @@ _MODES = {
     pb.MODE_TEXT: Mode.TEXT,
     pb.MODE_HYBRID: Mode.HYBRID,
 }
+_FUSIONS = {
+    pb.FUSION_UNSPECIFIED: Fusion.RRF,
+    pb.FUSION_RRF: Fusion.RRF,
+    pb.FUSION_DBSF: Fusion.DBSF,
+}
+_STRATEGIES = {
+    pb.STRATEGY_UNSPECIFIED: Strategy.WEIGHTED_SUM,
+    pb.STRATEGY_WEIGHTED_SUM: Strategy.WEIGHTED_SUM,
+    pb.STRATEGY_AVERAGE_VECTOR: Strategy.AVERAGE_VECTOR,
+    pb.STRATEGY_BEST_SCORE: Strategy.BEST_SCORE,
+}
 _MODE_NUMBERS = {mode: number for number, mode in _MODES.items()}
 
 
 def query_of(request: pb.SearchRequest) -> Query:
     """The query as the domain knows it.
 
-    Raises InvalidQuery for a part of no kind or an unknown mode, BadFilter for a malformed filter.
+    Raises InvalidQuery for a part of no kind or an unknown choice, BadFilter for a malformed
+    filter.
     """
-    if request.mode not in _MODES:
-        raise InvalidQuery(f"There is no mode {request.mode}.", field="mode")
     return Query(
         parts=tuple(part_of(p, f"query[{n}]") for n, p in enumerate(request.query)),
-        mode=_MODES[request.mode],
+        mode=_of(_MODES, request.mode, "mode"),
         filter=_filter_of(request.filter) if request.HasField("filter") else None,
         limit=request.limit if request.HasField("limit") else DEFAULT_LIMIT,
         offset=request.offset,
         min_score=request.min_score if request.HasField("min_score") else None,
         fields=tuple(request.fields) or None,
+        fusion=_of(_FUSIONS, request.fusion, "fusion"),
+        weights=_weights_of(request.weights) if request.HasField("weights") else None,
+        strategy=_of(_STRATEGIES, request.strategy, "strategy"),
+        rescore=request.rescore,
+        diversity=request.diversity,
+        boosts=tuple(_boost_of(boost, f"boosts[{n}]") for n, boost in enumerate(request.boosts)),
+        group_by=request.group_by if request.HasField("group_by") else None,
     )
 
 
@@ -140,6 +165,33 @@ def _whole(value: Any) -> Any:  # noqa: ANN401 - any JSON
     return value
 
 
+def _of(table: Mapping[int, T], number: int, field: str) -> T:
+    if number not in table:
+        raise InvalidQuery(f"There is no {field} {number}.", field=field)
+    return table[number]
+
+
+def _weights_of(weights: pb.LegWeights) -> LegWeights:
+    return LegWeights(
+        weights.vector if weights.HasField("vector") else 1.0,
+        weights.text if weights.HasField("text") else 1.0,
+    )
+
+
+def _boost_of(boost: pb.Boost, at: str) -> Boost:
+    match boost.WhichOneof("kind"):
+        case "flag":
+            return Flagged(boost.field, boost.weight)
+        case "popularity":
+            return Popular(boost.field, boost.weight, boost.popularity.scale)
+        case "freshness":
+            return Fresh(boost.field, boost.weight, boost.freshness.half_life_days)
+        case "proximity":
+            near = boost.proximity
+            return Near(boost.field, boost.weight, near.target, near.scale)
+    raise InvalidQuery("Give one of flag, popularity, freshness, proximity.", field=at)
+
+
 def _filter_of(struct: struct_pb2.Struct) -> Filter:
     try:
         return FilterIn.model_validate(plain(struct)).to_domain()
@@ -151,4 +203,8 @@ def _filter_of(struct: struct_pb2.Struct) -> Filter:
 def _hit_of(hit: Hit) -> pb.Hit:
     message = pb.Hit(id=hit.item_id, score=hit.score, picture=hit.picture)
     message.item.update(dict(hit.item))
+    if hit.group is not None:
+        value = list(hit.group) if isinstance(hit.group, tuple) else hit.group
+        json_format.ParseDict(value, message.group)
+        message.others.extend(hit.others)
     return message

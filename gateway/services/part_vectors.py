@@ -1,0 +1,103 @@
+"""The parts of a query as vectors of one release's space."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+
+from gateway.domain.deadline import Deadline
+from gateway.domain.errors import NotFound
+from gateway.domain.ports import CatalogIndex
+from gateway.domain.query import (
+    BestScore,
+    ImagePart,
+    ItemPart,
+    QueryPart,
+    Strategy,
+    TextPart,
+    VectorPart,
+)
+from gateway.domain.vectors import Vector, average, combine, unit
+from gateway.services.active_release import ActiveRelease
+from gateway.services.encoder import Encoder
+from gateway.telemetry import Timings
+
+
+class PartVectors:
+    """Encodes parts, or looks up what is stored already."""
+
+    def __init__(self, encoder: Encoder, index: CatalogIndex) -> None:
+        self._encoder = encoder
+        self._index = index
+
+    async def of(
+        self,
+        parts: tuple[QueryPart, ...],
+        active: ActiveRelease,
+        deadline: Deadline,
+        timings: Timings,
+    ) -> list[Vector]:
+        """The unit vector of each part, made side by side; the first fault is raised."""
+        if len(parts) == 1:
+            return [await self._part(0, parts[0], active, deadline, timings)]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._part(number, part, active, deadline, timings))
+                    for number, part in enumerate(parts)
+                ]
+        except ExceptionGroup as failures:
+            # The first fault is the answer; the other parts were cancelled because of it.
+            raise failures.exceptions[0] from failures
+        return [task.result() for task in tasks]
+
+    async def _part(
+        self,
+        number: int,
+        part: QueryPart,
+        active: ActiveRelease,
+        deadline: Deadline,
+        timings: Timings,
+    ) -> Vector:
+        match part:
+            case TextPart():
+                return await self._encoder.text(part.text, active.loaded, deadline, timings)
+            case ImagePart():
+                return await self._encoder.picture(
+                    part.data, part.crop, active.loaded, deadline, timings
+                )
+            case ItemPart():
+                name = active.collection.name
+                points = await self._index.item_points(name, part.item_id, deadline)
+                if not points:
+                    raise no_such_item(part.item_id, f"query[{number}].item")
+                return unit(np.mean([point.image for point in points], axis=0, dtype=np.float32))
+            case VectorPart():
+                with np.errstate(over="ignore"):  # too large for float32 is infinite: refused below
+                    values = np.asarray(part.values, dtype=np.float32)
+                return unit(values, field=f"query[{number}].vector")
+
+
+def combined(
+    vectors: list[Vector], parts: tuple[QueryPart, ...], strategy: Strategy
+) -> Vector | BestScore:
+    """What the parts' vectors are searched by.
+
+    The average is worked out here although a Qdrant server can: the engine in the process cannot,
+    and a second stage and a query token need the vector itself. Raises InvalidQuery when the parts
+    cancel each other out.
+    """
+    if strategy is Strategy.WEIGHTED_SUM:
+        return combine(vectors, [part.weight for part in parts])
+    pairs = list(zip(vectors, parts, strict=True))
+    wanted = tuple(vector for vector, part in pairs if part.weight > 0)
+    unwanted = tuple(vector for vector, part in pairs if part.weight < 0)
+    if strategy is Strategy.AVERAGE_VECTOR:
+        return average(wanted, unwanted)
+    return BestScore(wanted, unwanted)
+
+
+def no_such_item(item_id: str, field: str) -> NotFound:
+    """The error for an item that the catalogue does not have."""
+    return NotFound(f"The catalogue has no item {item_id!r}.", field=field)
