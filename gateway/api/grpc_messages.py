@@ -35,6 +35,7 @@ from gateway.domain.query import (
 )
 from gateway.services.catalog import ItemOutcome
 
+N = TypeVar("N", bound=int)
 T = TypeVar("T")
 
 DEFAULT_LIMIT = 20
@@ -165,7 +166,7 @@ def _whole(value: Any) -> Any:  # noqa: ANN401 - any JSON
     return value
 
 
-def _of(table: Mapping[int, T], number: int, field: str) -> T:
+def _of(table: Mapping[N, T], number: N, field: str) -> T:
     if number not in table:
         raise InvalidQuery(f"There is no {field} {number}.", field=field)
     return table[number]

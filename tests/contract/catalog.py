@@ -12,7 +12,7 @@ from gateway.domain import payload as payloads
 from gateway.domain.filters import FieldType, Filter
 from gateway.domain.items import Attribute, Item, Location, point_id
 from gateway.domain.ports import CatalogIndex, CollectionSpec, Point
-from gateway.domain.query import Hit, SearchPlan, Sparse
+from gateway.domain.query import BestScore, Hit, SearchPlan, Sparse
 from gateway.domain.vectors import Batch, Vector
 
 DIM = 16
@@ -100,7 +100,7 @@ def _item(rng: np.random.Generator, number: int, pictures: int) -> Item:
 
 
 def plan(
-    dense: Vector | None = None,
+    dense: Vector | BestScore | None = None,
     lexical: Sparse | None = None,
     only: Filter | None = None,
     limit: int = 20,

@@ -321,8 +321,8 @@ async def test_pages_of_any_option_neither_repeat_nor_skip(
     for case, one in OPTIONS.items():
         whole = await index.search(SPEC.name, replace(one, limit=1000), soon)
         pages: list[Hit] = []
-        for offset in range(0, len(whole) + 48, 48):
-            page = replace(one, limit=48, offset=offset)
+        for offset in range(0, len(whole) + 75, 75):
+            page = replace(one, limit=75, offset=offset)
             pages += await index.search(SPEC.name, page, soon)
         assert ids(pages) == ids(whole), case
         assert len(set(ids(whole))) == len(whole), case

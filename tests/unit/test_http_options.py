@@ -46,7 +46,7 @@ async def test_fusion_by_score_ranks_both_legs(either_shop: Shop) -> None:
 
 
 async def test_weights_say_which_leg_decides(either_shop: Shop) -> None:
-    query = [{"image": b64(picture("blue"))}, {"text": "shoe", "weight": 0.1}]
+    query: list[dict[str, Any]] = [{"image": b64(picture("blue"))}, {"text": "shoe", "weight": 0.1}]
     looks = await search(either_shop, *query, weights={"vector": 1, "text": 0})
     reads = await search(either_shop, *query, weights={"vector": 0.001, "text": 1})
     assert ids(looks)[0] == "blue-hat"
@@ -70,7 +70,7 @@ async def test_the_average_of_one_part_is_the_part(either_shop: Shop) -> None:
     assert average["hits"] == plain["hits"]
     orange = {"image": b64(picture((255, 128, 0)))}
     towards = ids(await search(either_shop, orange, strategy="average_vector"))
-    less_red = [orange, {"item": "red-shoe", "weight": -1}]
+    less_red: list[dict[str, Any]] = [orange, {"item": "red-shoe", "weight": -1}]
     away = ids(await search(either_shop, *less_red, strategy="average_vector"))
     assert away.index("green-shoe") < towards.index("green-shoe")
 
