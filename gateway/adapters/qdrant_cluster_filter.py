@@ -9,6 +9,7 @@ from qdrant_client import models
 
 from gateway.domain.filters import (
     Condition,
+    DateRange,
     Filter,
     GeoBox,
     GeoRadius,
@@ -47,6 +48,9 @@ def to_condition(condition: Condition) -> models.FieldCondition | models.Filter:
             return models.FieldCondition(
                 key=key, range=models.Range(gt=gt, gte=gte, lt=lt, lte=lte)
             )
+        case DateRange(key, gt, gte, lt, lte):
+            dates = models.DatetimeRange(gt=gt, gte=gte, lt=lt, lte=lte)
+            return models.FieldCondition(key=key, range=dates)
         case GeoRadius(key, lat, lon, radius_m):
             circle = models.GeoRadius(center=models.GeoPoint(lat=lat, lon=lon), radius=radius_m)
             return models.FieldCondition(key=key, geo_radius=circle)

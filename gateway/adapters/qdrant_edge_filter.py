@@ -9,6 +9,7 @@ import qdrant_edge as edge
 
 from gateway.domain.filters import (
     Condition,
+    DateRange,
     Filter,
     GeoBox,
     GeoRadius,
@@ -45,12 +46,24 @@ def to_condition(condition: Condition) -> edge.FieldCondition | edge.Filter:  # 
             return edge.FieldCondition(key, match=edge.MatchText(text))
         case Range(key, gt, gte, lt, lte):
             return edge.FieldCondition(key, range=edge.RangeFloat(gt=gt, gte=gte, lt=lt, lte=lte))
+        case DateRange(key):
+            return edge.FieldCondition(key, range=_dates(condition))
         case GeoRadius(key, lat, lon, radius_m):
             circle = edge.GeoRadius(edge.GeoPoint(lon, lat), radius_m)
             return edge.FieldCondition(key, geo_radius=circle)
         case GeoBox(key, top, left, bottom, right):
             box = edge.GeoBoundingBox(edge.GeoPoint(left, top), edge.GeoPoint(right, bottom))
             return edge.FieldCondition(key, geo_bounding_box=box)
+
+
+def _dates(dates: DateRange) -> edge.RangeDateTime:
+    bounds = {
+        name: None if value is None else value.isoformat()
+        for name, value in (
+            ("gt", dates.gt), ("gte", dates.gte), ("lt", dates.lt), ("lte", dates.lte)
+        )
+    }  # fmt: skip
+    return edge.RangeDateTime(**bounds)
 
 
 class _Truth:

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import math
+from datetime import datetime
 from typing import Annotated
 
-from pydantic import Discriminator, Field, StrictBool, StrictInt, StrictStr, Tag, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    PlainValidator,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 
 from gateway.api.schemas import Strict
 from gateway.domain import filters
+
+# What the index stores a whole number as.
+Int64 = Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
+MOST = 1e300
 
 
 class MatchIn(Strict):
     """Qdrant's `match`: exactly one of value, any, text."""
 
-    value: StrictStr | StrictBool | StrictInt | None = None
-    any: list[StrictStr] | list[StrictInt] | None = Field(None, min_length=1)
+    value: StrictStr | StrictBool | Int64 | None = None
+    any: list[StrictStr] | list[Int64] | None = Field(None, min_length=1, max_length=1_000)
     text: StrictStr | None = None
 
     @model_validator(mode="after")
@@ -24,19 +40,46 @@ class MatchIn(Strict):
         return self
 
 
-class RangeIn(Strict):
-    """Qdrant's `range`: at least one bound."""
+def _bound(value: object) -> float | datetime:
+    if isinstance(value, str):
+        return filters.moment(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
+        raise ValueError("a bound is a number or a date")
+    if abs(value) > MOST:
+        raise ValueError(f"a bound is at most {MOST:g}")
+    return float(value)
 
-    gt: float | None = Field(None, allow_inf_nan=False)
-    gte: float | None = Field(None, allow_inf_nan=False)
-    lt: float | None = Field(None, allow_inf_nan=False)
-    lte: float | None = Field(None, allow_inf_nan=False)
+
+Bound = Annotated[
+    float | datetime,
+    PlainValidator(_bound),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "format": "date-time"}]}),
+]
+
+
+class RangeIn(Strict):
+    """Qdrant's `range`: at least one bound; numbers, or dates as RFC 3339 has them."""
+
+    gt: Bound | None = None
+    gte: Bound | None = None
+    lt: Bound | None = None
+    lte: Bound | None = None
 
     @model_validator(mode="after")
     def _bounded(self) -> RangeIn:
-        if all(x is None for x in (self.gt, self.gte, self.lt, self.lte)):
+        kinds = {type(x) for x in (self.gt, self.gte, self.lt, self.lte) if x is not None}
+        if not kinds:
             raise ValueError("give at least one of gt, gte, lt, lte")
+        if len(kinds) > 1:
+            raise ValueError("give numbers or dates, not both")
         return self
+
+    def to_domain(self, key: str) -> filters.Condition:
+        """The condition as the domain knows it."""
+        bounds = (self.gt, self.gte, self.lt, self.lte)
+        if any(isinstance(x, datetime) for x in bounds):
+            return filters.DateRange(key, *bounds)  # type: ignore[arg-type]  # all of one kind
+        return filters.Range(key, *bounds)  # type: ignore[arg-type]  # as above
 
 
 class GeoPointIn(Strict):
@@ -81,9 +124,7 @@ class ConditionIn(Strict):
         if self.match is not None:
             return _match(self.key, self.match)
         if self.range is not None:
-            return filters.Range(
-                self.key, self.range.gt, self.range.gte, self.range.lt, self.range.lte
-            )
+            return self.range.to_domain(self.key)
         if self.geo_radius is not None:
             centre = self.geo_radius.center
             return filters.GeoRadius(self.key, centre.lat, centre.lon, self.geo_radius.radius)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from gateway.domain.boosts import Boost, Flagged, Fresh, Near, Popular
 from gateway.domain.errors import BadFilter, InvalidQuery, UnknownField
 from gateway.domain.filters import FieldType
@@ -17,8 +15,7 @@ from gateway.domain.query import (
     Query,
     Strategy,
 )
-
-Fields = Mapping[str, FieldType]
+from gateway.services.filter_check import Fields, listed
 
 # What a hit can be grouped by: types whose values are told apart exactly.
 DISCRETE = (FieldType.KEYWORD, FieldType.INTEGER, FieldType.BOOL)
@@ -42,18 +39,14 @@ def check_field(
     """UnknownField for a field that the collection lacks, BadFilter for one of another type."""
     kind = fields.get(key)
     if kind is None:
-        raise UnknownField(f"There is no field {key!r}. Known: {listed(fields)}.", field=at)
+        raise UnknownField(f"There is no field {key!r}. Known fields: {listed(fields)}.", field=at)
     if kind not in fitting:
         wanted = " or ".join(fitting)
         raise BadFilter(
-            f"{key!r} is of type {kind}; {what or 'this'} takes {wanted}. Known: {listed(fields)}.",
+            f"{key!r} is of type {kind}; {what or at} takes {wanted}. "
+            f"Known fields: {listed(fields)}.",
             field=at,
         )
-
-
-def listed(fields: Fields) -> str:
-    """The fields and their types, for a sentence."""
-    return ", ".join(f"{name} ({fields[name]})" for name in sorted(fields))
 
 
 def _check_fusion(query: Query) -> None:

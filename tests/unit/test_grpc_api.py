@@ -97,6 +97,8 @@ SAME = [
       "match": {"value": 41}}]}},
     {"query": [{"text": "a"}], "filter": {"should": [
         {"must": [{"key": "category", "match": {"any": ["hats", "shirts"]}}]}]}},
+    {"query": [{"text": "a"}], "filter": {"must": [{"key": "attributes.added",
+      "range": {"gt": "2020-01-01T10:00:00Z"}}]}},
     {"query": [{"text": "red shoe"}], "fusion": "dbsf"},
     {"query": [{"text": "blue shoe"}], "weights": {"text": 0.1}},
     {"query": [{"image": RED}, {"item": "blue-hat", "weight": -1}], "strategy": "best_score"},
@@ -149,6 +151,10 @@ WRONG = [
     {"query": [{"text": "a"}], "filter": {"must": [{"key": "colour", "match": {"value": "x"}}]}},
     {"query": [{"text": "a"}], "filter": {"must": [{"key": "price"}]}},
     {"query": [{"text": "a"}], "filter": {"all": []}},
+    {
+        "query": [{"text": "a"}],
+        "filter": {"must": [{"key": "attributes.added", "range": {"gt": "yesterday"}}]},
+    },
     {"query": [{"text": "a"}], "fusion": "dbsf", "weights": {}},
     {"query": [{"text": "a"}], "weights": {"vector": 0, "text": 0}},
     {"query": [{"text": "a", "weight": 0.5}], "strategy": "average_vector"},
