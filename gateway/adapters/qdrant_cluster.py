@@ -20,7 +20,8 @@ from gateway.adapters import qdrant_cluster_query as words
 from gateway.adapters.qdrant_cluster_client import ClusterOptions, connect
 from gateway.adapters.qdrant_cluster_errors import translated
 from gateway.adapters.qdrant_cluster_filter import item_is
-from gateway.adapters.qdrant_paging import Pager, Scored, group_value
+from gateway.adapters.qdrant_facets import RESULT_SET, counted, result_set
+from gateway.adapters.qdrant_paging import Pager, Scored, group_value, payload_keys
 from gateway.domain import payload as payloads
 from gateway.domain.deadline import Deadline
 from gateway.domain.errors import (
@@ -31,7 +32,7 @@ from gateway.domain.errors import (
 )
 from gateway.domain.filters import FieldType
 from gateway.domain.ports import CollectionInfo, CollectionSpec, Point, StoredPoint
-from gateway.domain.query import Hit, SearchPlan
+from gateway.domain.query import Facets, Hit, SearchPlan
 
 ALIAS = "lookalike-active"
 METADATA_KEY = "lookalike"
@@ -157,18 +158,42 @@ class ClusterIndex:
 
     async def search(self, collection: str, plan: SearchPlan, deadline: Deadline) -> list[Hit]:
         """See `CatalogIndex`."""
-        pager = Pager(plan)
+        pager, keys = Pager(plan), payload_keys(plan)
         for window in pager.windows():
             async with translated("searching the index", deadline):
-                request = words.search_request(plan, window)
-                # Not `query_points`: it decodes every payload (18 µs each), and takes no deadline
-                # but whole seconds.
-                answer = await self._client.grpc_points.Query(
-                    RestToGrpc.convert_query_points(request, collection),
-                    timeout=deadline.remaining_s(),
-                )
-            pager.add(window, [_scored(point, plan.group_by) for point in answer.result])
+                request = words.search_request(plan, window, keys)
+                found = await self._query(collection, request, deadline)
+            pager.add(window, [_scored(point, plan.group_by) for point in found])
         return pager.hits()
+
+    async def facets(
+        self, collection: str, plan: SearchPlan, fields: Sequence[str], deadline: Deadline
+    ) -> Facets:
+        """See `CatalogIndex`."""
+        counting = result_set(plan)
+        if counting is None:
+            return counted(fields, ())
+        async with translated("counting the result set", deadline):
+            request = words.search_request(counting, RESULT_SET, ("id", *fields))
+            found = await self._query(collection, request, deadline)
+        payload_of = (point.payload for point in found)
+        return counted(
+            fields,
+            (
+                (p["id"].string_value, [words.payload_value(p, field) for field in fields])
+                for p in payload_of
+            ),
+        )
+
+    async def _query(
+        self, collection: str, request: models.QueryRequest, deadline: Deadline
+    ) -> Sequence[grpc.ScoredPoint]:
+        """Not `query_points`: it decodes every payload (18 µs each), and takes no deadline but
+        whole seconds."""
+        answer = await self._client.grpc_points.Query(
+            RestToGrpc.convert_query_points(request, collection), timeout=deadline.remaining_s()
+        )
+        return cast(Sequence[grpc.ScoredPoint], answer.result)
 
     async def payloads(self, collection: str) -> AsyncIterator[Mapping[str, Any]]:
         """See `CatalogIndex`."""

@@ -5,7 +5,7 @@ Twin of `qdrant_edge_query`: the same functions in the same order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qdrant_client import grpc, models
@@ -16,7 +16,6 @@ from gateway.adapters.qdrant_cluster_filter import to_condition, to_filter
 from gateway.adapters.qdrant_paging import (
     RRF_K,
     Window,
-    payload_keys,
     second_stage,
     words,
 )
@@ -95,9 +94,11 @@ def payload_value(payload: Mapping[str, grpc.Value], key: str) -> Any:  # noqa: 
     return None if value is None else value_to_json(value)
 
 
-def search_request(plan: SearchPlan, window: Window) -> models.QueryRequest:
-    """One request for one window. `plan` has at least one leg that is not empty."""
-    keys = payload_keys(plan)
+def search_request(
+    plan: SearchPlan, window: Window, keys: Sequence[str] | None
+) -> models.QueryRequest:
+    """One request for one window, with the payload's `keys` (all, if None). `plan` has at least one
+    leg that is not empty."""
     last = _stages(plan, window)
     return models.QueryRequest(
         limit=window.points,
@@ -107,7 +108,7 @@ def search_request(plan: SearchPlan, window: Window) -> models.QueryRequest:
         filter=last.filter,
         score_threshold=last.score_threshold,
         params=last.params,
-        with_payload=True if keys is None else keys,
+        with_payload=True if keys is None else list(keys),
     )
 
 

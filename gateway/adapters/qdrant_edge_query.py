@@ -5,6 +5,7 @@ Twin of `qdrant_cluster_query`: the same functions in the same order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import qdrant_edge as edge
@@ -15,7 +16,6 @@ from gateway.adapters.qdrant_edge_filter import to_condition, to_filter
 from gateway.adapters.qdrant_paging import (
     RRF_K,
     Window,
-    payload_keys,
     second_stage,
     words,
 )
@@ -96,9 +96,11 @@ def to_point(point: Point) -> edge.Point:
     return edge.Point(point.id, vectors, dict(point.payload))  # type: ignore[arg-type]  # Dict is invariant
 
 
-def search_request(plan: SearchPlan, window: Window) -> edge.QueryRequest:
-    """One request for one window. `plan` has at least one leg that is not empty."""
-    keys = payload_keys(plan)
+def search_request(
+    plan: SearchPlan, window: Window, keys: Sequence[str] | None
+) -> edge.QueryRequest:
+    """One request for one window, with the payload's `keys` (all, if None). `plan` has at least one
+    leg that is not empty."""
     last = _stages(plan, window)
     return edge.QueryRequest(
         limit=window.points,
@@ -107,7 +109,7 @@ def search_request(plan: SearchPlan, window: Window) -> edge.QueryRequest:
         filter=last.filter,
         score_threshold=last.score_threshold,
         params=last.params,
-        with_payload=True if keys is None else edge.PayloadSelector.Include(keys),
+        with_payload=True if keys is None else edge.PayloadSelector.Include(list(keys)),
     )
 
 

@@ -20,6 +20,7 @@ from gateway.domain.filters import Filter
 from gateway.domain.items import Item
 from gateway.domain.query import (
     Crop,
+    FacetCount,
     Fusion,
     Hit,
     ImagePart,
@@ -81,6 +82,7 @@ def query_of(request: pb.SearchRequest) -> Query:
         diversity=request.diversity,
         boosts=tuple(_boost_of(boost, f"boosts[{n}]") for n, boost in enumerate(request.boosts)),
         group_by=request.group_by if request.HasField("group_by") else None,
+        facets=tuple(request.facets),
     )
 
 
@@ -111,6 +113,7 @@ def answer_of(result: SearchResult) -> pb.SearchResponse:
         release=result.release,
         mode=_MODE_NUMBERS[result.mode],
         timings=result.timings,
+        facets=[_facet_of(field, counts) for field, counts in result.facets.items()],
     )
 
 
@@ -199,6 +202,18 @@ def _filter_of(struct: struct_pb2.Struct) -> Filter:
     except ValidationError as exc:
         field, detail = fault_of(exc)
         raise BadFilter(detail, field=f"filter.{field}" if field else "filter") from exc
+
+
+def _facet_of(field: str, counts: tuple[FacetCount, ...]) -> pb.Facet:
+    return pb.Facet(
+        field=field,
+        counts=[
+            pb.FacetCount(
+                value=json_format.ParseDict(each.value, struct_pb2.Value()), count=each.count
+            )
+            for each in counts
+        ],
+    )
 
 
 def _hit_of(hit: Hit) -> pb.Hit:

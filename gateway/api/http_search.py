@@ -80,6 +80,7 @@ async def search_by_picture(
     diversity: Annotated[float, Form(ge=0, le=1)] = 0.0,
     boosts: Annotated[str | None, Form(description="A list of boosts, as JSON.")] = None,
     group_by: Annotated[str | None, Form()] = None,
+    facets: Annotated[str | None, Form(description="Names, with commas between.")] = None,
 ) -> Response:
     """Searches by an uploaded picture, and words with it if there are any. The other values are
     those of `POST /v1/search`."""
@@ -101,6 +102,7 @@ async def search_by_picture(
             "diversity": diversity,
             "boosts": [] if boosts is None else _json(boosts, "boosts"),
             "group_by": group_by,
+            "facets": _names(facets) or [],
         }
     )
     return await _answer(request, gateway, options.query_of(tuple(parts)), deadline)

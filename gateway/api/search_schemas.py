@@ -11,6 +11,7 @@ from gateway.api.filter_schemas import FilterIn
 from gateway.api.schemas import Strict, picture_bytes
 from gateway.domain.query import (
     MAX_BOOSTS,
+    MAX_FACETS,
     MAX_LEG_WEIGHT,
     MAX_LIMIT,
     MAX_PARTS,
@@ -106,6 +107,12 @@ class OptionsIn(Strict):
         None, description="A field: one hit for each of its values. Unset: one for each item."
     )
 
+    facets: list[str] = Field(
+        default=[],
+        max_length=MAX_FACETS,
+        description="Fields whose values are counted over the items of the best 1,024 pictures.",
+    )
+
     def query_of(self, parts: tuple[QueryPart, ...]) -> Query:
         """These options on `parts`, as the domain knows them."""
         return Query(
@@ -123,6 +130,7 @@ class OptionsIn(Strict):
             diversity=self.diversity,
             boosts=tuple(boost.to_domain() for boost in self.boosts),
             group_by=self.group_by,
+            facets=tuple(self.facets),
         )
 
 
@@ -149,14 +157,20 @@ class SearchIn(OptionsIn):
 
 
 def answer(result: SearchResult, request_id: str) -> dict[str, Any]:
-    """A search's answer, ready for JSON."""
-    return {
+    """A search's answer, ready for JSON. What was not asked for is left out."""
+    shown: dict[str, Any] = {
         "hits": [_hit(hit) for hit in result.hits],
         "release": result.release,
         "mode": result.mode,
         "request_id": request_id,
         "timings": dict(result.timings),
     }
+    if result.facets:
+        shown["facets"] = {
+            field: [{"value": each.value, "count": each.count} for each in counts]
+            for field, counts in result.facets.items()
+        }
+    return shown
 
 
 def _hit(hit: Hit) -> dict[str, Any]:

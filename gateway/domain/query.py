@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.domain.boosts import Boost
 from gateway.domain.filters import Filter
-from gateway.domain.items import Attribute
+from gateway.domain.items import Attribute, Scalar
 from gateway.domain.vectors import Vector
 
 MAX_LIMIT = 1_000
@@ -20,6 +20,7 @@ MAX_TEXT_CHARS = 2_000
 MAX_WEIGHT = 1_000.0
 MAX_LEG_WEIGHT = 1_000.0
 MAX_BOOSTS = 8
+MAX_FACETS = 10
 MAX_BOOST_WEIGHT = 100.0
 MAX_SCALE = 1e9
 MAX_HALF_LIFE_DAYS = 36_500.0
@@ -141,8 +142,8 @@ class Query:
     `weights` None takes those that the gateway is set to; `fusion` and `weights` matter where both
     legs answer. `rescore` puts the candidates in the order of their exact cosine; `diversity` is
     the part, from 0 to 1, that unlikeness to the hits above plays in the order. `group_by` None
-    gives each item once, a field each of its values. `nearest` is for measuring: a storefront does
-    not send it.
+    gives each item once, a field each of its values. `facets` are fields whose values are counted
+    over the result set. `nearest` is for measuring: a storefront does not send it.
     """
 
     parts: tuple[QueryPart, ...]
@@ -161,6 +162,7 @@ class Query:
     diversity: float = 0.0
     boosts: tuple[Boost, ...] = ()
     group_by: str | None = None
+    facets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +242,17 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class FacetCount:
+    """How many items of the result set have a value; an item with several counts for each."""
+
+    value: Scalar
+    count: int
+
+
+Facets = Mapping[str, tuple[FacetCount, ...]]  # by field, in the order asked; most frequent first
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
     """The answer, wholly from one release. `timings` are seconds by stage."""
 
@@ -247,3 +260,4 @@ class SearchResult:
     release: str
     mode: Mode
     timings: Mapping[str, float] = field(default_factory=dict)
+    facets: Facets = field(default_factory=dict)

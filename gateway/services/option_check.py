@@ -8,6 +8,7 @@ from gateway.domain.filters import FieldType
 from gateway.domain.query import (
     MAX_BOOST_WEIGHT,
     MAX_BOOSTS,
+    MAX_FACETS,
     MAX_HALF_LIFE_DAYS,
     MAX_LEG_WEIGHT,
     MAX_SCALE,
@@ -31,6 +32,10 @@ def check_options(query: Query, fields: Fields) -> None:
     _check_boosts(query.boosts, fields)
     if query.group_by is not None:
         check_field(query.group_by, DISCRETE, fields, "group_by")
+    if len(query.facets) > MAX_FACETS:
+        raise InvalidQuery(f"At most {MAX_FACETS} facets are counted at once.", field="facets")
+    for number, facet in enumerate(query.facets):
+        check_field(facet, DISCRETE, fields, f"facets[{number}]", "a facet")
 
 
 def check_field(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import numpy as np
 
 from gateway.domain.deadline import Deadline
@@ -21,6 +19,7 @@ from gateway.domain.query import (
 from gateway.domain.vectors import Vector, average, combine, unit
 from gateway.services.active_release import ActiveRelease
 from gateway.services.encoder import Encoder
+from gateway.services.side_by_side import side_by_side
 from gateway.telemetry import Timings
 
 
@@ -41,15 +40,11 @@ class PartVectors:
         """The unit vector of each part, made side by side; the first fault is raised."""
         if len(parts) == 1:
             return [await self._part(0, parts[0], active, deadline, timings)]
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(self._part(number, part, active, deadline, timings))
-                    for number, part in enumerate(parts)
-                ]
-        except ExceptionGroup as failures:
-            # The first fault is the answer; the other parts were cancelled because of it.
-            raise failures.exceptions[0] from failures
+        async with side_by_side() as group:
+            tasks = [
+                group.create_task(self._part(number, part, active, deadline, timings))
+                for number, part in enumerate(parts)
+            ]
         return [task.result() for task in tasks]
 
     async def _part(

@@ -12,6 +12,8 @@ from gateway.domain.ports import CatalogIndex, LexicalModel
 from gateway.domain.query import (
     BestScore,
     Diversify,
+    Facets,
+    Hit,
     LegWeights,
     Mode,
     Query,
@@ -27,6 +29,7 @@ from gateway.services.active_release import ActiveRelease, AnsweringRelease
 from gateway.services.admission import Admission
 from gateway.services.part_vectors import PartVectors, combined, no_such_item
 from gateway.services.query_check import check_parts, check_query, resolve_mode
+from gateway.services.side_by_side import side_by_side
 from gateway.telemetry import Timings
 
 EQUAL_WEIGHTS = LegWeights()
@@ -65,8 +68,8 @@ class SearchService:
             by = await self._searched_by(query, mode, active, deadline, timings)
             plan = self._plan(query, mode, by)
             with timings.stage("search"):
-                hits = await self._index.search(active.collection.name, plan, deadline)
-            return SearchResult(tuple(hits), active.id, mode, timings.seconds)
+                hits, facets = await self._found(active.collection.name, plan, query, deadline)
+            return SearchResult(tuple(hits), active.id, mode, timings.seconds, facets)
 
     async def embed(
         self, parts: Sequence[QueryPart], deadline: Deadline
@@ -103,6 +106,17 @@ class SearchService:
             return None
         vectors = await self._vectors.of(query.parts, active, deadline, timings)
         return combined(vectors, query.parts, query.strategy)
+
+    async def _found(
+        self, collection: str, plan: SearchPlan, query: Query, deadline: Deadline
+    ) -> tuple[list[Hit], Facets]:
+        """The page; and beside it, if asked for, the counts over the whole result set."""
+        if not query.facets:
+            return await self._index.search(collection, plan, deadline), {}
+        async with side_by_side() as group:
+            hits = group.create_task(self._index.search(collection, plan, deadline))
+            facets = group.create_task(self._index.facets(collection, plan, query.facets, deadline))
+        return hits.result(), facets.result()
 
     def _plan(self, query: Query, mode: Mode, by: Vector | BestScore | None) -> SearchPlan:
         return SearchPlan(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -11,7 +12,7 @@ import pytest
 
 from gateway.adapters.qdrant_cluster import ClusterIndex
 from gateway.adapters.qdrant_edge import EdgeIndex
-from gateway.adapters.qdrant_paging import LEG_POINTS, RESULT_SET_POINTS
+from gateway.adapters.qdrant_paging import LEG_POINTS, RESULT_SET_POINTS, Window
 from gateway.domain.boosts import Boost, Flagged, Fresh, Near, Popular
 from gateway.domain.deadline import Deadline
 from gateway.domain.items import Item, point_id
@@ -274,8 +275,8 @@ async def test_few_groups_do_not_make_a_search_read_everything(
 
     original = qdrant_edge_query.search_request
 
-    def counted(plan: SearchPlan, window: object) -> object:
-        request = original(plan, window)  # type: ignore[arg-type]  # a Window
+    def counted(plan: SearchPlan, window: Window, keys: Sequence[str] | None) -> object:
+        request = original(plan, window, keys)
         read.append(request.limit)
         return request
 
@@ -289,6 +290,38 @@ async def test_few_groups_do_not_make_a_search_read_everything(
 def style_point(number: int, vector: Vector) -> Point:
     item = Item(f"sku-{number}", "t", ("a.jpg",), attributes={"style": "ab"[number % 2]})
     return Point(point_id(item.id, 0), vector, NO_WORDS, to_payload(item, 0, ""))
+
+
+async def test_facets_count_the_items_of_the_result_set(
+    index: CatalogIndex, soon: Deadline
+) -> None:
+    stock = await stocked(index, shelf(53, items=70))
+    near = [item for item in stock.items if dict(stock.nearest(NORTH))[item.id] >= 0.1]
+    fields = ("category", "attributes.sale", "attributes.sizes", "attributes.stock")
+    one = replace(plan(NORTH, limit=3, offset=2, min_score=0.1), second=Diversify(NORTH, 0.5))
+    facets = await index.facets(SPEC.name, one, fields, soon)
+    assert list(facets) == list(fields)
+    for field in fields:
+        expected: Counter[object] = Counter()
+        for item in near:
+            value = item.category if field == "category" else item.attributes[field[11:]]
+            expected.update(value if isinstance(value, tuple) else [value])
+        counts = facets[field]
+        assert {c.value: c.count for c in counts} == expected
+        assert [c.count for c in counts] == sorted((c.count for c in counts), reverse=True)
+    assert {type(c.value) for c in facets["attributes.sale"]} == {bool}
+
+
+async def test_facets_stop_at_the_result_set_and_of_nothing_are_empty(
+    index: CatalogIndex, soon: Deadline
+) -> None:
+    await index.create(SPEC)
+    vectors = unit_rows(np.random.default_rng(54), RESULT_SET_POINTS + 100)
+    await index.upsert(SPEC.name, [style_point(n, vector) for n, vector in enumerate(vectors)])
+    facets = await index.facets(SPEC.name, plan(NORTH), ("attributes.style",), soon)
+    assert sum(c.count for c in facets["attributes.style"]) == RESULT_SET_POINTS
+    nothing = await index.facets(SPEC.name, plan(lexical=NO_WORDS), ("attributes.style",), soon)
+    assert nothing == {"attributes.style": ()}
 
 
 OPTIONS: dict[str, SearchPlan] = {

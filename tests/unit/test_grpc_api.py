@@ -111,6 +111,7 @@ SAME = [
         {"kind": "freshness", "field": "attributes.added", "weight": 1, "half_life_days": 90},
         {"kind": "proximity", "field": "price", "weight": 1, "target": 30, "scale": 5}]},
     {"query": [{"image": RED}], "group_by": "category"},
+    {"query": [{"image": RED}], "facets": ["category", "attributes.new", "attributes.size"]},
     {"query": [{"image": RED}], "group_by": "attributes.new"},
 ]  # fmt: skip
 
@@ -130,6 +131,14 @@ async def test_the_same_query_has_the_same_answer(
         group = json_format.MessageToDict(ours.group) if ours.HasField("group") else None
         assert group == theirs.get("group")
         assert list(ours.others) == theirs.get("others", [])
+    facets = {
+        facet.field: [
+            {"value": json_format.MessageToDict(each.value), "count": each.count}
+            for each in facet.counts
+        ]
+        for facet in rpc.facets
+    }
+    assert facets == http.get("facets", {})
     assert rpc.release == http["release"]
     assert pb.Mode.Name(rpc.mode).removeprefix("MODE_").lower() == http["mode"]
     assert set(rpc.timings) >= {"search"}
@@ -168,6 +177,7 @@ WRONG = [
         "boosts": [{"kind": "popularity", "field": "price", "weight": 1, "scale": 0}],
     },
     {"query": [{"text": "a"}], "group_by": "colour"},
+    {"query": [{"text": "a"}], "facets": ["colour"]},
 ]
 
 

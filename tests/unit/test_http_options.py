@@ -130,6 +130,32 @@ async def test_a_group_is_one_hit(either_shop: Shop) -> None:
     assert by_id["hits"] == (await search(either_shop, *RED))["hits"]
 
 
+async def test_facets_count_the_result_set_and_not_the_page(either_shop: Shop) -> None:
+    answer = await search(
+        either_shop,
+        *RED,
+        limit=1,
+        offset=1,
+        facets=["category", "attributes.new", "attributes.size"],
+    )
+    assert len(answer["hits"]) == 1
+    assert answer["facets"] == {
+        "category": [
+            {"value": "hats", "count": 2},
+            {"value": "shoes", "count": 2},
+            {"value": "shirts", "count": 1},
+        ],
+        "attributes.new": [{"value": False, "count": 2}, {"value": True, "count": 1}],
+        "attributes.size": [{"value": size, "count": 1} for size in (40, 41, 42)],
+    }
+    hats = {"must": [{"key": "category", "match": {"value": "hats"}}]}
+    filtered = await search(either_shop, *RED, filter=hats, facets=["category"])
+    assert filtered["facets"] == {"category": [{"value": "hats", "count": 2}]}
+    words = await search(either_shop, {"text": "sandal"}, mode="text", facets=["brand"])
+    assert (words["hits"], words["facets"]) == ([], {"brand": []})
+    assert "facets" not in await search(either_shop, *RED)
+
+
 async def test_an_upload_has_the_same_options(either_shop: Shop) -> None:
     form = {
         "boosts": orjson.dumps([BOOSTS[3][0]]).decode(),
@@ -137,6 +163,7 @@ async def test_an_upload_has_the_same_options(either_shop: Shop) -> None:
         "group_by": "category",
         "rescore": "true",
         "fields": "title,price",
+        "facets": "category,brand",
     }
     response = await either_shop.http.post(
         "/v1/search/image", files={"image": picture("red")}, data=form
@@ -145,6 +172,7 @@ async def test_an_upload_has_the_same_options(either_shop: Shop) -> None:
     hits = response.json()["hits"]
     assert hits[0]["id"] == "white-shirt"
     assert [hit["group"] for hit in hits] == ["shirts", "hats", "shoes"]
+    assert list(response.json()["facets"]) == ["category", "brand"]
 
 
 TEXT = [{"text": "red"}]
@@ -182,6 +210,9 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("freshness-of-a-price", {"boosts": [{"kind": "freshness", "field": "price", "weight": 1,
       "half_life_days": 1}]}, "boosts[0].field"),
     ("group-by-nothing", {"group_by": "colour"}, "group_by"),
+    ("facet-of-nothing", {"facets": ["category", "colour"]}, "facets[1]"),
+    ("facet-of-price", {"facets": ["price"]}, "facets[0]"),
+    ("many-facets", {"facets": ["category"] * 11}, "facets"),
     ("group-by-price", {"group_by": "price"}, "group_by"),
 ]  # fmt: skip
 

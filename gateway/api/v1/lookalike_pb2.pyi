@@ -118,7 +118,7 @@ class Boost(_message.Message):
     def __init__(self, field: _Optional[str] = ..., weight: _Optional[float] = ..., flag: _Optional[_Union[Boost.Flag, _Mapping]] = ..., popularity: _Optional[_Union[Boost.Popularity, _Mapping]] = ..., freshness: _Optional[_Union[Boost.Freshness, _Mapping]] = ..., proximity: _Optional[_Union[Boost.Proximity, _Mapping]] = ...) -> None: ...
 
 class SearchRequest(_message.Message):
-    __slots__ = ("query", "mode", "filter", "limit", "offset", "min_score", "fields", "fusion", "weights", "strategy", "rescore", "diversity", "boosts", "group_by")
+    __slots__ = ("query", "mode", "filter", "limit", "offset", "min_score", "fields", "fusion", "weights", "strategy", "rescore", "diversity", "boosts", "group_by", "facets")
     QUERY_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
@@ -133,6 +133,7 @@ class SearchRequest(_message.Message):
     DIVERSITY_FIELD_NUMBER: _ClassVar[int]
     BOOSTS_FIELD_NUMBER: _ClassVar[int]
     GROUP_BY_FIELD_NUMBER: _ClassVar[int]
+    FACETS_FIELD_NUMBER: _ClassVar[int]
     query: _containers.RepeatedCompositeFieldContainer[Part]
     mode: Mode
     filter: _struct_pb2.Struct
@@ -147,7 +148,24 @@ class SearchRequest(_message.Message):
     diversity: float
     boosts: _containers.RepeatedCompositeFieldContainer[Boost]
     group_by: str
-    def __init__(self, query: _Optional[_Iterable[_Union[Part, _Mapping]]] = ..., mode: _Optional[_Union[Mode, str]] = ..., filter: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ..., min_score: _Optional[float] = ..., fields: _Optional[_Iterable[str]] = ..., fusion: _Optional[_Union[Fusion, str]] = ..., weights: _Optional[_Union[LegWeights, _Mapping]] = ..., strategy: _Optional[_Union[Strategy, str]] = ..., rescore: _Optional[bool] = ..., diversity: _Optional[float] = ..., boosts: _Optional[_Iterable[_Union[Boost, _Mapping]]] = ..., group_by: _Optional[str] = ...) -> None: ...
+    facets: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, query: _Optional[_Iterable[_Union[Part, _Mapping]]] = ..., mode: _Optional[_Union[Mode, str]] = ..., filter: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ..., min_score: _Optional[float] = ..., fields: _Optional[_Iterable[str]] = ..., fusion: _Optional[_Union[Fusion, str]] = ..., weights: _Optional[_Union[LegWeights, _Mapping]] = ..., strategy: _Optional[_Union[Strategy, str]] = ..., rescore: _Optional[bool] = ..., diversity: _Optional[float] = ..., boosts: _Optional[_Iterable[_Union[Boost, _Mapping]]] = ..., group_by: _Optional[str] = ..., facets: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class FacetCount(_message.Message):
+    __slots__ = ("value", "count")
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    value: _struct_pb2.Value
+    count: int
+    def __init__(self, value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., count: _Optional[int] = ...) -> None: ...
+
+class Facet(_message.Message):
+    __slots__ = ("field", "counts")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    counts: _containers.RepeatedCompositeFieldContainer[FacetCount]
+    def __init__(self, field: _Optional[str] = ..., counts: _Optional[_Iterable[_Union[FacetCount, _Mapping]]] = ...) -> None: ...
 
 class Hit(_message.Message):
     __slots__ = ("id", "score", "picture", "item", "group", "others")
@@ -166,7 +184,7 @@ class Hit(_message.Message):
     def __init__(self, id: _Optional[str] = ..., score: _Optional[float] = ..., picture: _Optional[str] = ..., item: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., group: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., others: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SearchResponse(_message.Message):
-    __slots__ = ("hits", "release", "mode", "timings")
+    __slots__ = ("hits", "release", "mode", "timings", "facets")
     class TimingsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -178,11 +196,13 @@ class SearchResponse(_message.Message):
     RELEASE_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    FACETS_FIELD_NUMBER: _ClassVar[int]
     hits: _containers.RepeatedCompositeFieldContainer[Hit]
     release: str
     mode: Mode
     timings: _containers.ScalarMap[str, float]
-    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., release: _Optional[str] = ..., mode: _Optional[_Union[Mode, str]] = ..., timings: _Optional[_Mapping[str, float]] = ...) -> None: ...
+    facets: _containers.RepeatedCompositeFieldContainer[Facet]
+    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., release: _Optional[str] = ..., mode: _Optional[_Union[Mode, str]] = ..., timings: _Optional[_Mapping[str, float]] = ..., facets: _Optional[_Iterable[_Union[Facet, _Mapping]]] = ...) -> None: ...
 
 class StreamedSearch(_message.Message):
     __slots__ = ("id", "request")
