@@ -13,11 +13,12 @@ import httpx
 from gateway.adapters.bm25 import Bm25Model
 from gateway.adapters.picture_source import PictureFiles
 from gateway.adapters.qdrant_edge import EdgeIndex
+from gateway.adapters.query_pictures import NoQueryPictures, QueryPictures
 from gateway.adapters.release_files import list_releases, load_release
 from gateway.adapters.triton import TritonInference
 from gateway.domain.errors import StartupProblem
 from gateway.domain.loaded_release import LoadedRelease
-from gateway.domain.ports import CatalogIndex, Inference
+from gateway.domain.ports import CatalogIndex, Inference, PictureSource
 from gateway.domain.query import LegWeights
 from gateway.preprocess.image import PictureLimits
 from gateway.services.active_release import ActiveReleases, PinnedRelease
@@ -78,17 +79,18 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         catalog = CatalogService(index, encoder, lexical, pictures)
         admission = Admission(settings.max_in_flight, metrics)
         weights = LegWeights(settings.fusion_vector_weight, settings.fusion_text_weight)
+        named = _query_pictures(settings, stack)
         remembering = Encoder(RememberedInference(inference), limits, workers, cache)
 
         async def pinned(release_id: str) -> SearchService:
             release = PinnedRelease(await releases.built(release_id))
             return SearchService(
-                release, PartVectors(remembering, index), index, lexical, admission, weights
+                release, PartVectors(remembering, index, named), index, lexical, admission, weights
             )
 
         gateway = Gateway(
             search=SearchService(
-                releases, PartVectors(encoder, index), index, lexical, admission, weights
+                releases, PartVectors(encoder, index, named), index, lexical, admission, weights
             ),
             catalog=catalog,
             releases=releases,
@@ -117,6 +119,14 @@ def only_release(settings: Settings) -> str:
         f"{settings.model_repository} holds several releases ({', '.join(ids)}): say which with "
         f"--release."
     )
+
+
+def _query_pictures(settings: Settings, stack: AsyncExitStack) -> PictureSource:
+    if not settings.fetch_query_images:
+        return NoQueryPictures()
+    pictures = QueryPictures(settings.max_picture_bytes, settings.query_image_hosts)
+    stack.push_async_callback(pictures.close)
+    return pictures
 
 
 def _open_index(settings: Settings) -> CatalogIndex:

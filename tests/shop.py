@@ -12,6 +12,7 @@ import httpx
 
 from gateway.adapters.bm25 import Bm25Model
 from gateway.adapters.qdrant_edge import EdgeIndex
+from gateway.adapters.query_pictures import QueryPictures
 from gateway.api.http_api import create_app
 from gateway.domain.filters import FieldType
 from gateway.domain.items import Item, Location
@@ -85,7 +86,8 @@ async def shop_on(
         releases = ActiveReleases(index, colour_release, metrics)
         catalog = CatalogService(index, encoder, lexical, pictures)
         admission = Admission(MAX_IN_FLIGHT, metrics)
-        vectors = PartVectors(encoder, index)
+        named = QueryPictures(LIMITS.max_bytes, allowed=("127.0.0.1/32",))
+        vectors = PartVectors(encoder, index, named)
         gateway = Gateway(
             search=SearchService(releases, vectors, index, lexical, admission),
             catalog=catalog,
@@ -103,3 +105,4 @@ async def shop_on(
         transport = httpx.ASGITransport(create_app(gateway, LIMITS.max_bytes), False)
         async with httpx.AsyncClient(transport=transport, base_url="http://shop") as http:
             yield Shop(gateway, indexing, index, inference, pictures, http)
+        await named.close()

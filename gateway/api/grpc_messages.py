@@ -32,6 +32,7 @@ from gateway.domain.query import (
     SearchResult,
     Strategy,
     TextPart,
+    UrlPart,
     VectorPart,
 )
 from gateway.services.catalog import ItemOutcome
@@ -90,20 +91,22 @@ def part_of(part: pb.Part, at: str) -> QueryPart:
     """One part of a query; InvalidQuery, naming `at`, if it is of no kind."""
     weight = part.weight if part.HasField("weight") else 1.0
     kind = part.WhichOneof("kind")
-    if part.HasField("crop") and kind != "image":
-        raise InvalidQuery("crop goes with image.", field=at)
+    box = part.crop
+    crop = Crop(box.left, box.top, box.right, box.bottom) if part.HasField("crop") else None
+    if crop is not None and kind not in ("image", "image_url"):
+        raise InvalidQuery("crop goes with image or image_url.", field=at)
     match kind:
         case "text":
             return TextPart(part.text, weight)
         case "image":
-            box = part.crop
-            crop = Crop(box.left, box.top, box.right, box.bottom)
-            return ImagePart(part.image, weight, crop if part.HasField("crop") else None)
+            return ImagePart(part.image, weight, crop)
+        case "image_url":
+            return UrlPart(part.image_url, weight, crop)
         case "item":
             return ItemPart(part.item, weight)
         case "vector":
             return VectorPart(tuple(part.vector.values), weight)
-    raise InvalidQuery("Give one of text, image, item, vector.", field=at)
+    raise InvalidQuery("Give one of text, image, image_url, item, vector.", field=at)
 
 
 def answer_of(result: SearchResult) -> pb.SearchResponse:

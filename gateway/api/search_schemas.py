@@ -15,6 +15,7 @@ from gateway.domain.query import (
     MAX_LEG_WEIGHT,
     MAX_LIMIT,
     MAX_PARTS,
+    MAX_URL_CHARS,
     Crop,
     Fusion,
     Hit,
@@ -27,30 +28,36 @@ from gateway.domain.query import (
     SearchResult,
     Strategy,
     TextPart,
+    UrlPart,
     VectorPart,
 )
 
 
 class PartIn(Strict):
-    """One part of a query: exactly one of text, image, item, vector."""
+    """One part of a query: exactly one of text, image, image_url, item, vector."""
 
     text: str | None = Field(None, description="Words.", examples=["red shoe"])
     image: str | None = Field(None, description="A picture: base64, or a base64 data URI.")
+    image_url: str | None = Field(
+        None,
+        description="A picture's http(s) URL, where the gateway is set to fetch them.",
+        max_length=MAX_URL_CHARS,
+    )
     item: str | None = Field(None, description="An item's id: more like this.")
     vector: list[float] | None = Field(None, description="A raw vector of the active release.")
     weight: float = Field(1.0, allow_inf_nan=False, description="Negative: less like this.")
     crop: tuple[float, float, float, float] | None = Field(
-        None, description="With image: left, top, right, bottom as fractions from 0 to 1."
+        None, description="With a picture: left, top, right, bottom as fractions from 0 to 1."
     )
 
     @model_validator(mode="after")
     def _one_kind(self) -> PartIn:
-        kinds = ("text", "image", "item", "vector")
+        kinds = ("text", "image", "image_url", "item", "vector")
         given = [kind for kind in kinds if getattr(self, kind) is not None]
         if len(given) != 1:
             raise ValueError(f"give exactly one of {', '.join(kinds)}")
-        if self.crop is not None and self.image is None:
-            raise ValueError("crop goes with image")
+        if self.crop is not None and self.image is None and self.image_url is None:
+            raise ValueError("crop goes with image or image_url")
         return self
 
     def to_domain(self, at: str) -> QueryPart:
@@ -62,6 +69,8 @@ class PartIn(Strict):
         if self.vector is not None:
             return VectorPart(tuple(self.vector), self.weight)
         crop = None if self.crop is None else Crop(*self.crop)
+        if self.image_url is not None:
+            return UrlPart(self.image_url, self.weight, crop)
         return ImagePart(picture_bytes(self.image or "", f"{at}.image"), self.weight, crop)
 
 

@@ -17,6 +17,7 @@ MAX_LIMIT = 1_000
 MAX_DEPTH = 10_000  # offset + limit: deeper pages cost the index more than any shopper reads
 MAX_PARTS = 16
 MAX_TEXT_CHARS = 2_000
+MAX_URL_CHARS = 2_000
 MAX_WEIGHT = 1_000.0
 MAX_LEG_WEIGHT = 1_000.0
 MAX_BOOSTS = 8
@@ -89,6 +90,15 @@ class ImagePart:
 
 
 @dataclass(frozen=True, slots=True)
+class UrlPart:
+    """A picture by its http(s) URL, for the gateway to fetch."""
+
+    url: str
+    weight: float = 1.0
+    crop: Crop | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ItemPart:
     """An item of the catalogue, by its own stored vector."""
 
@@ -104,7 +114,7 @@ class VectorPart:
     weight: float = 1.0
 
 
-QueryPart = TextPart | ImagePart | ItemPart | VectorPart
+QueryPart = TextPart | ImagePart | UrlPart | ItemPart | VectorPart
 
 
 @dataclass(frozen=True, slots=True)

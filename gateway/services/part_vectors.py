@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
 from gateway.domain.deadline import Deadline
-from gateway.domain.errors import NotFound
-from gateway.domain.ports import CatalogIndex
+from gateway.domain.errors import (
+    DeadlineExceeded,
+    NotFound,
+    PictureTooLarge,
+    UndecodablePicture,
+    UnfetchablePicture,
+)
+from gateway.domain.ports import CatalogIndex, PictureSource
 from gateway.domain.query import (
     BestScore,
     ImagePart,
@@ -14,6 +24,7 @@ from gateway.domain.query import (
     QueryPart,
     Strategy,
     TextPart,
+    UrlPart,
     VectorPart,
 )
 from gateway.domain.vectors import Vector, average, combine, unit
@@ -26,9 +37,11 @@ from gateway.telemetry import Timings
 class PartVectors:
     """Encodes parts, or looks up what is stored already."""
 
-    def __init__(self, encoder: Encoder, index: CatalogIndex) -> None:
+    def __init__(self, encoder: Encoder, index: CatalogIndex, pictures: PictureSource) -> None:
+        """`pictures` fetches those that a query names by URL."""
         self._encoder = encoder
         self._index = index
+        self._pictures = pictures
 
     async def of(
         self,
@@ -62,6 +75,12 @@ class PartVectors:
                 return await self._encoder.picture(
                     part.data, part.crop, active.loaded, deadline, timings
                 )
+            case UrlPart():
+                with _naming(f"query[{number}].image_url"):
+                    data = await self._fetched(part.url, deadline, timings)
+                    return await self._encoder.picture(
+                        data, part.crop, active.loaded, deadline, timings
+                    )
             case ItemPart():
                 name = active.collection.name
                 points = await self._index.item_points(name, part.item_id, deadline)
@@ -72,6 +91,26 @@ class PartVectors:
                 with np.errstate(over="ignore"):  # too large for float32 is infinite: refused below
                     values = np.asarray(part.values, dtype=np.float32)
                 return unit(values, field=f"query[{number}].vector")
+
+    async def _fetched(self, url: str, deadline: Deadline, timings: Timings) -> bytes:
+        with timings.stage("fetch"):
+            left_s = deadline.require("a picture was fetched")
+            try:
+                async with asyncio.timeout(left_s):
+                    return await self._pictures.read(url)
+            except TimeoutError as exc:
+                raise DeadlineExceeded(
+                    "The request's time ran out while a picture was fetched."
+                ) from exc
+
+
+@contextmanager
+def _naming(field: str) -> Iterator[None]:
+    """Faults of a picture name the part that it came from."""
+    try:
+        yield
+    except (UnfetchablePicture, UndecodablePicture, PictureTooLarge) as exc:
+        raise type(exc)(exc.detail, field=field) from exc
 
 
 def combined(

@@ -9,12 +9,14 @@ from gateway.domain.query import (
     MAX_LIMIT,
     MAX_PARTS,
     MAX_TEXT_CHARS,
+    MAX_URL_CHARS,
     MAX_WEIGHT,
     ImagePart,
     Mode,
     Query,
     QueryPart,
     TextPart,
+    UrlPart,
     VectorPart,
 )
 from gateway.preprocess.image import check_crop
@@ -81,7 +83,11 @@ def _check_part(part: QueryPart, active: ActiveRelease, at: str) -> None:
                 raise InvalidQuery(
                     f"The text has more than {MAX_TEXT_CHARS:,} characters.", field=f"{at}.text"
                 )
-        case ImagePart(crop=crop) if crop is not None:
+        case UrlPart(url=url) if len(url) > MAX_URL_CHARS:
+            raise InvalidQuery(
+                f"The URL has more than {MAX_URL_CHARS:,} characters.", field=f"{at}.image_url"
+            )
+        case ImagePart(crop=crop) | UrlPart(crop=crop) if crop is not None:
             check_crop(crop, field=f"{at}.crop")
         case VectorPart():
             dim = active.loaded.release.dim

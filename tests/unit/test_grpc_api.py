@@ -20,32 +20,15 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
 
-from gateway.api.grpc_api import SERVICE, GrpcServer
+from gateway.api.grpc_api import SERVICE
 from gateway.api.grpc_messages import plain
 from gateway.api.v1 import lookalike_pb2 as pb
-from gateway.api.v1 import lookalike_pb2_grpc
 from gateway.domain.errors import Overloaded
 from gateway.domain.query import Fusion, Mode, Strategy
 from tests.fakes import held, picture
-from tests.shop import LIMITS, Shop
+from tests.shop import Shop
 
 GENERATED = Path(__file__).parents[2] / "gateway" / "api" / "v1"
-
-
-@pytest.fixture
-async def channel(shop: Shop) -> AsyncIterator[grpc.aio.Channel]:
-    """A connection to the shop's gRPC edge."""
-    server = GrpcServer(shop.gateway, LIMITS.max_bytes)
-    port = await server.start("127.0.0.1", 0)
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as opened:
-        yield opened
-    await server.stop(0)
-
-
-@pytest.fixture
-def stub(channel: grpc.aio.Channel) -> Any:
-    """The service's stub."""
-    return lookalike_pb2_grpc.LookalikeStub(channel)  # type: ignore[no-untyped-call] # by protoc
 
 
 def as_boost(boost: dict[str, Any]) -> dict[str, Any]:

@@ -58,20 +58,22 @@ class Vector(_message.Message):
     def __init__(self, values: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class Part(_message.Message):
-    __slots__ = ("text", "image", "item", "vector", "weight", "crop")
+    __slots__ = ("text", "image", "item", "vector", "image_url", "weight", "crop")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     ITEM_FIELD_NUMBER: _ClassVar[int]
     VECTOR_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_URL_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
     CROP_FIELD_NUMBER: _ClassVar[int]
     text: str
     image: bytes
     item: str
     vector: Vector
+    image_url: str
     weight: float
     crop: Crop
-    def __init__(self, text: _Optional[str] = ..., image: _Optional[bytes] = ..., item: _Optional[str] = ..., vector: _Optional[_Union[Vector, _Mapping]] = ..., weight: _Optional[float] = ..., crop: _Optional[_Union[Crop, _Mapping]] = ...) -> None: ...
+    def __init__(self, text: _Optional[str] = ..., image: _Optional[bytes] = ..., item: _Optional[str] = ..., vector: _Optional[_Union[Vector, _Mapping]] = ..., image_url: _Optional[str] = ..., weight: _Optional[float] = ..., crop: _Optional[_Union[Crop, _Mapping]] = ...) -> None: ...
 
 class LegWeights(_message.Message):
     __slots__ = ("vector", "text")
