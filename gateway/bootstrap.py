@@ -14,23 +14,31 @@ from gateway.adapters.bm25 import Bm25Model
 from gateway.adapters.picture_source import PictureFiles
 from gateway.adapters.qdrant_edge import EdgeIndex
 from gateway.adapters.query_pictures import NoQueryPictures, QueryPictures
-from gateway.adapters.release_files import list_releases, load_release
+from gateway.adapters.release_files import RepositoryFiles, list_releases, load_release
 from gateway.adapters.triton import TritonInference
+from gateway.adapters.triton_control import TritonModels
+from gateway.domain.deadline import Deadline
 from gateway.domain.errors import StartupProblem
 from gateway.domain.loaded_release import LoadedRelease
-from gateway.domain.ports import CatalogIndex, Inference, PictureSource
-from gateway.domain.query import LegWeights
+from gateway.domain.ports import CatalogIndex, Inference, PictureSource, Priority
+from gateway.domain.query import LegWeights, Query, SearchResult
 from gateway.preprocess.image import PictureLimits
-from gateway.services.active_release import ActiveReleases, PinnedRelease
+from gateway.services.active_release import ActiveRelease, ActiveReleases, PinnedRelease
 from gateway.services.admission import Admission
 from gateway.services.catalog import CatalogService
 from gateway.services.encoder import Encoder, TextVectorCache
 from gateway.services.gateway import Gateway, Timeouts
 from gateway.services.indexing import Indexing
+from gateway.services.item_writer import ItemWriter
+from gateway.services.model_keeper import ModelKeeper
 from gateway.services.part_vectors import PartVectors
 from gateway.services.readiness import ReadinessCheck
+from gateway.services.release_build import ReleaseBuild
+from gateway.services.release_lifecycle import ReleaseLifecycle
 from gateway.services.remembered_inference import RememberedInference
-from gateway.services.search import SearchService
+from gateway.services.search import Answered, SearchService
+from gateway.services.shadow import MOST_AT_ONCE, Shadow
+from gateway.services.towers import Towers
 from gateway.settings import Settings, Store
 from gateway.telemetry import Metrics
 
@@ -70,13 +78,15 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         cache = TextVectorCache(settings.text_cache_entries, metrics)
         encoder = Encoder(inference, limits, workers, cache)
         lexical = Bm25Model()
+        control = TritonModels(settings.triton)
         releases = ActiveReleases(index, load, metrics)
         pictures = PictureFiles(
             settings.pictures_folder,
             client if settings.fetch_pictures else None,
             settings.max_picture_bytes,
         )
-        catalog = CatalogService(index, encoder, lexical, pictures)
+        writer = ItemWriter(index, encoder, lexical)
+        catalog = CatalogService(writer, pictures, releases, metrics)
         admission = Admission(settings.max_in_flight, metrics)
         weights = LegWeights(settings.fusion_vector_weight, settings.fusion_text_weight)
         named = _query_pictures(settings, stack)
@@ -88,20 +98,52 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
                 release, PartVectors(remembering, index, named), index, lexical, admission, weights
             )
 
+        # Copies for a candidate give way to live searches, and count in metrics of their own.
+        aside = Metrics()
+        bulk = Encoder(inference, limits, workers, TextVectorCache(1, aside), Priority.BULK)
+        room = Admission(MOST_AT_ONCE, aside)
+
+        async def ask(query: Query, candidate: ActiveRelease, deadline: Deadline) -> SearchResult:
+            vectors = PartVectors(bulk, index, named)
+            copies = SearchService(PinnedRelease(candidate), vectors, index, lexical, room, weights)
+            return await copies.search(query, deadline)
+
+        shadow = Shadow(ask, metrics)
+        stack.push_async_callback(shadow.close)
+
+        def observe(answered: Answered) -> None:
+            candidate = releases.shadowing(answered.route, answered.by)
+            if candidate is not None:
+                shadow.submit(answered, candidate)
+
+        towers = Towers(inference, control)
+        build = ReleaseBuild(index, releases, writer, pictures, towers)
+        lifecycle = ReleaseLifecycle(
+            index, releases, RepositoryFiles(settings.model_repository), build, towers
+        )
+        stack.push_async_callback(lifecycle.close)
         gateway = Gateway(
             search=SearchService(
-                releases, PartVectors(encoder, index, named), index, lexical, admission, weights
+                releases,
+                PartVectors(encoder, index, named),
+                index,
+                lexical,
+                admission,
+                weights,
+                observe,
             ),
             catalog=catalog,
             releases=releases,
             readiness=ReadinessCheck(releases, inference, index),
+            lifecycle=lifecycle,
+            shadow=shadow,
             metrics=metrics,
             timeouts=Timeouts(settings.default_timeout_s, settings.max_timeout_s),
         )
         await releases.refresh()
-        follower = asyncio.create_task(releases.follow())
-        stack.push_async_callback(_cancelled, follower)
-        indexing = Indexing(index, releases, catalog)
+        for following in (releases.follow(), ModelKeeper(releases, control).follow()):
+            stack.push_async_callback(_cancelled, asyncio.create_task(following))
+        indexing = Indexing(index, releases, catalog, towers)
         yield Assembly(gateway, indexing, index, inference, pinned)
 
 

@@ -62,6 +62,10 @@ class Settings(BaseSettings):
         1, description="Copies that must have a write before it is confirmed."
     )
 
+    admin_key: SecretStr | None = Field(
+        None, description="What calls that change releases must show; unset: none are answered."
+    )
+
     pictures_folder: Path | None = Field(
         None,
         description="Catalogue pictures named by a path are read below this folder; unset: none.",

@@ -57,6 +57,42 @@ class Metrics:
             ["release"],
             registry=self.registry,
         )
+        self.searches = Counter(
+            "lookalike_searches",
+            "Searches answered, by the release that answered.",
+            ["release"],
+            registry=self.registry,
+        )
+        self.out_of_step = Counter(
+            "lookalike_out_of_step",
+            "Items whose change did not reach a collection that is kept in step, by its release.",
+            ["release"],
+            registry=self.registry,
+        )
+        self.shadow = Counter(
+            "lookalike_shadow",
+            "Copies of searches for a candidate, by outcome: compared, failed or left out.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.shadow_overlap = Histogram(
+            "lookalike_shadow_overlap",
+            "Share of the first ten items that candidate and active release have in common.",
+            buckets=[n / 10 for n in range(11)],
+            registry=self.registry,
+        )
+        self.shadow_rank_correlation = Histogram(
+            "lookalike_shadow_rank_correlation",
+            "Spearman's correlation of the ranks of the items in common.",
+            buckets=[n / 5 for n in range(-5, 6)],
+            registry=self.registry,
+        )
+        self.shadow_difference_seconds = Histogram(
+            "lookalike_shadow_difference_seconds",
+            "The candidate's time less the active release's, for the same search.",
+            buckets=[-0.1, -0.05, -0.02, -0.01, -0.005, 0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0],
+            registry=self.registry,
+        )
 
 
 class Timings:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -78,7 +78,7 @@ class ColourInference:
             raise self.failing
         deadline.require("the model was asked")
         vectors = image_vectors(rows) if input_name == "image" else text_vectors(rows)
-        return vectors + np.float32(self.off_by)
+        return in_space_of(model, vectors) + np.float32(self.off_by)
 
     async def ready(self, model: str) -> bool:
         """See the port."""
@@ -111,6 +111,40 @@ class MemoryPictures:
             raise UnfetchablePicture(f"{uri} cannot be read.") from exc
 
 
+class ColourModels:
+    """The port `ModelControl`; `loaded` is what is."""
+
+    def __init__(self) -> None:
+        self.loaded: set[str] = set()
+
+    async def load(self, models: Sequence[str]) -> None:
+        """See the port."""
+        self.loaded |= set(models)
+
+    async def unload(self, models: Sequence[str]) -> None:
+        """See the port."""
+        self.loaded -= set(models)
+
+
+class ColourFiles:
+    """A model repository of the two toy releases."""
+
+    def __init__(self, load: Callable[[str], LoadedRelease]) -> None:
+        self._load = load
+
+    def ids(self) -> tuple[str, ...]:
+        """See the protocol."""
+        return ("colours-v1", "colours-v2")
+
+    def manifest(self, release_id: str) -> Release:
+        """See the protocol."""
+        return self._load(release_id).release
+
+    def evaluation(self, release_id: str) -> Mapping[str, float] | None:
+        """See the protocol."""
+        return {"recall@10": 0.9} if release_id == "colours-v1" else None
+
+
 def image_vectors(rows: NDArray[np.uint8] | NDArray[np.int64]) -> Batch:
     """`[n, H, W, 3]` to `[n, DIM]`."""
     return colour_vectors(rows.reshape(len(rows), -1, 3).mean(axis=1))
@@ -131,12 +165,20 @@ def picture(colour: str | tuple[int, int, int], size: tuple[int, int] = (32, 32)
     return out.getvalue()
 
 
-def colour_release(release_id: str = "colours-v1", fingerprint: str = "f1") -> LoadedRelease:
-    """The toy model as a release."""
+def in_space_of(name: str, vectors: Batch) -> Batch:
+    """The vectors `[n, DIM]` as the release or model `name` has them: `colours-v2`'s space has two
+    more axes, and the colours on others, so that vectors of both never match."""
+    if not name.startswith("colours-v2"):
+        return vectors
+    return np.concatenate([np.zeros((len(vectors), 2), np.float32), vectors[:, ::-1]], axis=1)
+
+
+def colour_release(release_id: str = "colours-v1", fingerprint: str = "") -> LoadedRelease:
+    """The toy model as a release; `colours-v1` and `colours-v2` are two models."""
     release = Release(
         id=release_id,
         architecture="colours",
-        dim=DIM,
+        dim=DIM + 2 * release_id.startswith("colours-v2"),
         precision=Precision.FP32,
         target="fake",
         image=ImageTower(
@@ -145,7 +187,7 @@ def colour_release(release_id: str = "colours-v1", fingerprint: str = "f1") -> L
         text=TextTower(f"{release_id}-text", (4,), 0, None, TextClean.NONE),
         tokenizer_file="",
         golden_file="",
-        fingerprint=fingerprint,
+        fingerprint=fingerprint or f"fingerprint of {release_id}",
         digests={},
         weights={},
     )
@@ -153,7 +195,13 @@ def colour_release(release_id: str = "colours-v1", fingerprint: str = "f1") -> L
         [np.full((SIDE_PX, SIDE_PX, 3), rgb, dtype=np.uint8) for rgb in COLOURS.values()]
     )
     texts = np.stack([ColourTokenizer().encode(word) for word in COLOURS])
-    golden = Golden(images, image_vectors(images), tuple(COLOURS), texts, text_vectors(texts))
+    golden = Golden(
+        images,
+        in_space_of(release_id, image_vectors(images)),
+        tuple(COLOURS),
+        texts,
+        in_space_of(release_id, text_vectors(texts)),
+    )
     return LoadedRelease(release, ColourTokenizer(), golden)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,25 +14,42 @@ from gateway.adapters.bm25 import Bm25Model
 from gateway.adapters.qdrant_edge import EdgeIndex
 from gateway.adapters.query_pictures import QueryPictures
 from gateway.api.http_api import create_app
+from gateway.domain.deadline import Deadline
 from gateway.domain.filters import FieldType
 from gateway.domain.items import Item, Location
+from gateway.domain.loaded_release import LoadedRelease
 from gateway.domain.payload import attribute_fields
 from gateway.domain.ports import CatalogIndex
+from gateway.domain.query import Query, SearchResult
 from gateway.preprocess.image import PictureLimits
-from gateway.services.active_release import ActiveReleases
+from gateway.services.active_release import ActiveRelease, ActiveReleases, PinnedRelease
 from gateway.services.admission import Admission
 from gateway.services.catalog import CatalogService
 from gateway.services.encoder import Encoder, TextVectorCache
 from gateway.services.gateway import Gateway, Timeouts
 from gateway.services.indexing import Indexing
+from gateway.services.item_writer import ItemWriter
 from gateway.services.part_vectors import PartVectors
 from gateway.services.readiness import ReadinessCheck
-from gateway.services.search import SearchService
+from gateway.services.release_build import ReleaseBuild
+from gateway.services.release_lifecycle import ReleaseLifecycle
+from gateway.services.search import Answered, SearchService
+from gateway.services.shadow import Shadow
+from gateway.services.towers import Towers
 from gateway.telemetry import Metrics
-from tests.fakes import COLOURS, ColourInference, MemoryPictures, colour_release, picture
+from tests.fakes import (
+    COLOURS,
+    ColourFiles,
+    ColourInference,
+    ColourModels,
+    MemoryPictures,
+    colour_release,
+    picture,
+)
 
 LIMITS = PictureLimits(max_bytes=200_000, max_pixels=4_000_000)
 MAX_IN_FLIGHT = 4
+ADMIN_KEY = "the shop's admin key"
 
 BERLIN, PARIS = Location(52.52, 13.405), Location(48.8566, 2.3522)
 ITEMS = (
@@ -59,22 +76,29 @@ class Shop:
     inference: ColourInference
     pictures: MemoryPictures
     http: httpx.AsyncClient
+    control: ColourModels
 
 
 @asynccontextmanager
 async def open_shop(
-    folder: Path, items: Sequence[Item] = (), release_id: str = "colours-v1"
+    folder: Path,
+    items: Sequence[Item] = (),
+    release_id: str = "colours-v1",
+    load: Callable[[str], LoadedRelease] = colour_release,
 ) -> AsyncIterator[Shop]:
     """A shop on an index folder, behind HTTP without a network; `items` are indexed first."""
     index = EdgeIndex.open(folder)
-    async with shop_on(index, items, release_id) as shop:
+    async with shop_on(index, items, release_id, load) as shop:
         yield shop
     await index.close()
 
 
 @asynccontextmanager
 async def shop_on(
-    index: CatalogIndex, items: Sequence[Item] = (), release_id: str = "colours-v1"
+    index: CatalogIndex,
+    items: Sequence[Item] = (),
+    release_id: str = "colours-v1",
+    load: Callable[[str], LoadedRelease] = colour_release,
 ) -> AsyncIterator[Shop]:
     """The same on a store of the caller's, who closes it."""
     metrics = Metrics()
@@ -83,26 +107,48 @@ async def shop_on(
     with ThreadPoolExecutor(2) as workers:
         encoder = Encoder(inference, LIMITS, workers, TextVectorCache(100, metrics))
         lexical = Bm25Model()
-        releases = ActiveReleases(index, colour_release, metrics)
-        catalog = CatalogService(index, encoder, lexical, pictures)
+        releases = ActiveReleases(index, load, metrics)
+        writer = ItemWriter(index, encoder, lexical)
+        catalog = CatalogService(writer, pictures, releases, metrics)
         admission = Admission(MAX_IN_FLIGHT, metrics)
         named = QueryPictures(LIMITS.max_bytes, allowed=("127.0.0.1/32",))
         vectors = PartVectors(encoder, index, named)
+        control = ColourModels()
+        towers = Towers(inference, control)
+        build = ReleaseBuild(index, releases, writer, pictures, towers)
+
+        async def ask(query: Query, by: ActiveRelease, deadline: Deadline) -> SearchResult:
+            room = Admission(MAX_IN_FLIGHT, Metrics())
+            asked = SearchService(PinnedRelease(by), vectors, index, lexical, room)
+            return await asked.search(query, deadline)
+
+        shadow = Shadow(ask, metrics)
+
+        def observe(answered: Answered) -> None:
+            candidate = releases.shadowing(answered.route, answered.by)
+            if candidate is not None:
+                shadow.submit(answered, candidate)
+
+        lifecycle = ReleaseLifecycle(index, releases, ColourFiles(load), build, towers, grace_s=0.0)
         gateway = Gateway(
-            search=SearchService(releases, vectors, index, lexical, admission),
+            search=SearchService(releases, vectors, index, lexical, admission, observe=observe),
             catalog=catalog,
             releases=releases,
             readiness=ReadinessCheck(releases, inference, index),
+            lifecycle=lifecycle,
+            shadow=shadow,
             metrics=metrics,
             timeouts=Timeouts(),
         )
-        indexing = Indexing(index, releases, catalog)
+        indexing = Indexing(index, releases, catalog, towers)
         if items:
             fields = {**attribute_fields(items), **DATES}
             await indexing.run(release_id, items, fields, lambda _: None)
         await releases.refresh()
         # raise_app_exceptions=False: an unexpected exception must become a 500, as on a server.
-        transport = httpx.ASGITransport(create_app(gateway, LIMITS.max_bytes), False)
+        transport = httpx.ASGITransport(create_app(gateway, LIMITS.max_bytes, ADMIN_KEY), False)
         async with httpx.AsyncClient(transport=transport, base_url="http://shop") as http:
-            yield Shop(gateway, indexing, index, inference, pictures, http)
+            yield Shop(gateway, indexing, index, inference, pictures, http, control)
+        await shadow.close()
+        await lifecycle.close()
         await named.close()

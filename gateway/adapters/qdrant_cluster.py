@@ -8,7 +8,9 @@ they lose the metadata.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -17,6 +19,8 @@ from qdrant_client import grpc, models
 from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc
 
 from gateway.adapters import qdrant_cluster_query as words
+from gateway.adapters.qdrant_aliases import activated
+from gateway.adapters.qdrant_cluster_aliases import changes, to_aliases
 from gateway.adapters.qdrant_cluster_client import ClusterOptions, connect
 from gateway.adapters.qdrant_cluster_errors import translated
 from gateway.adapters.qdrant_cluster_filter import item_is
@@ -31,10 +35,10 @@ from gateway.domain.errors import (
     SpaceMismatch,
 )
 from gateway.domain.filters import FieldType
-from gateway.domain.ports import CollectionInfo, CollectionSpec, Point, StoredPoint
+from gateway.domain.ports import Aliases, CollectionInfo, CollectionSpec, Point, StoredPoint
 from gateway.domain.query import Facets, Hit, SearchPlan
+from gateway.domain.trial import Trial
 
-ALIAS = "lookalike-active"
 METADATA_KEY = "lookalike"
 READ_POINTS = 256
 # A server takes requests of up to 32 MB; 64 points of 2,048 numbers are half a megabyte, and are
@@ -78,6 +82,7 @@ class ClusterIndex:
             "dim": spec.dim,
             "fingerprint": spec.fingerprint,
             "fields": {key: str(kind) for key, kind in spec.fields.items()},
+            "made_at_s": time.time(),
         }
         async with translated("creating a collection"):
             await self._client.create_collection(
@@ -105,11 +110,26 @@ class ClusterIndex:
                 "It is not Lookalike's, or the server is older than Qdrant 1.16."
             )
         fields = {key: FieldType(kind) for key, kind in about["fields"].items()}
-        points = info.points_count or 0
-        return CollectionInfo(collection, int(about["dim"]), about["fingerprint"], points, fields)
+        return CollectionInfo(
+            name=collection,
+            dim=int(about["dim"]),
+            fingerprint=about["fingerprint"],
+            points=info.points_count or 0,
+            fields=fields,
+            green=info.status is models.CollectionStatus.GREEN,
+            made_at_s=about.get("made_at_s"),
+            # Words' vectors are indexed at once and are in this count; nearly all points have some.
+            graph=(info.indexed_vectors_count or 0) > (info.points_count or 0),
+        )
+
+    async def collections(self) -> list[str]:
+        """See `CatalogIndex`."""
+        async with translated("listing collections"):
+            answer = await self._client.get_collections()
+        return sorted(collection.name for collection in answer.collections)
 
     async def drop(self, collection: str) -> None:
-        """See `CatalogIndex`. The alias goes too if it points there."""
+        """See `CatalogIndex`. Its aliases go with it."""
         try:
             async with translated("deleting a collection"):
                 await self._client.delete_collection(collection)
@@ -118,20 +138,31 @@ class ClusterIndex:
 
     async def activate(self, collection: str) -> None:
         """See `CatalogIndex`."""
-        changes: list[models.AliasOperations] = []
-        if await self.active() is not None:
-            old = models.DeleteAlias(alias_name=ALIAS)
-            changes.append(models.DeleteAliasOperation(delete_alias=old))
-        new = models.CreateAlias(collection_name=collection, alias_name=ALIAS)
-        changes.append(models.CreateAliasOperation(create_alias=new))
-        async with translated("moving the alias"):
-            await self._client.update_collection_aliases(changes)
+        before = await self.aliases()
+        await self._change(before, activated(before, collection), [collection])
+
+    async def set_trial(self, trial: Trial | None) -> None:
+        """See `CatalogIndex`."""
+        before = await self.aliases()
+        named = [] if trial is None else [trial.release]
+        await self._change(before, replace(before, trial=trial), named)
+
+    async def aliases(self) -> Aliases:
+        """See `CatalogIndex`."""
+        async with translated("reading the aliases"):
+            answer = await self._client.get_aliases()
+        return to_aliases(answer.aliases)
 
     async def active(self) -> str | None:
         """See `CatalogIndex`."""
-        async with translated("reading the alias"):
-            answer = await self._client.get_aliases()
-        return next((a.collection_name for a in answer.aliases if a.alias_name == ALIAS), None)
+        return (await self.aliases()).active
+
+    async def _change(self, before: Aliases, after: Aliases, named: Sequence[str]) -> None:
+        async with translated("moving the aliases"):
+            for collection in named:  # a change of nothing would not say that it is not there
+                await self._client.get_collection(collection)
+            if operations := changes(before, after):
+                await self._client.update_collection_aliases(operations)
 
     async def upsert(self, collection: str, points: Sequence[Point]) -> None:
         """See `CatalogIndex`."""

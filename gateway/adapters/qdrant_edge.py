@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -22,6 +23,7 @@ import numpy as np
 import qdrant_edge as edge
 
 from gateway.adapters import qdrant_edge_query as words
+from gateway.adapters.qdrant_aliases import activated, without
 from gateway.adapters.qdrant_edge_filter import item_is
 from gateway.adapters.qdrant_edge_folder import IndexFolder
 from gateway.adapters.qdrant_edge_optimize import optimize
@@ -32,8 +34,9 @@ from gateway.adapters.qdrant_paging import Pager, Scored, group_value, payload_k
 from gateway.domain import payload as payloads
 from gateway.domain.deadline import Deadline
 from gateway.domain.errors import BackendUnavailable, NotFound, SpaceMismatch
-from gateway.domain.ports import CollectionInfo, CollectionSpec, Point, StoredPoint
+from gateway.domain.ports import Aliases, CollectionInfo, CollectionSpec, Point, StoredPoint
 from gateway.domain.query import Facets, Hit, SearchPlan
+from gateway.domain.trial import Trial
 
 # Points written or read between two turns of the event loop: 2 to 4 ms, and 1 ms.
 WRITE_POINTS = 32
@@ -90,17 +93,33 @@ class EdgeIndex:
         if known is None:
             return None
         spec = known.record.spec
-        return CollectionInfo(spec.name, spec.dim, spec.fingerprint, known.points(), spec.fields)
+        return CollectionInfo(
+            name=spec.name,
+            dim=spec.dim,
+            fingerprint=spec.fingerprint,
+            points=known.points(),
+            fields=spec.fields,
+            green=known.green(),
+            made_at_s=known.record.made_at_s,
+            graph=known.graph(),
+        )
+
+    async def collections(self) -> list[str]:
+        """See `CatalogIndex`."""
+        self._require_open()
+        return sorted(self._open)
 
     async def drop(self, collection: str) -> None:
-        """See `CatalogIndex`. The alias goes too if it points there."""
+        """See `CatalogIndex`."""
         self._require_open()
         async with self._layout:
             known = self._open.pop(collection, None)
             if known is None:
                 return
-            if self._folder.active() == collection:
-                self._folder.point_alias(None)
+            before = self._folder.read_aliases()
+            after = without(before, collection)
+            if after != before:
+                self._folder.write_aliases(after)
             known.close()
             await asyncio.to_thread(self._folder.remove, collection)
 
@@ -108,12 +127,23 @@ class EdgeIndex:
         """See `CatalogIndex`."""
         known = self._collection(collection)
         known.flush()
-        self._folder.point_alias(collection)
+        self._folder.write_aliases(activated(self._folder.read_aliases(), collection))
+
+    async def set_trial(self, trial: Trial | None) -> None:
+        """See `CatalogIndex`."""
+        self._require_open()
+        if trial is not None:
+            self._collection(trial.release)
+        self._folder.write_aliases(replace(self._folder.read_aliases(), trial=trial))
+
+    async def aliases(self) -> Aliases:
+        """See `CatalogIndex`."""
+        self._require_open()
+        return self._folder.read_aliases()
 
     async def active(self) -> str | None:
         """See `CatalogIndex`."""
-        self._require_open()
-        return self._folder.active()
+        return (await self.aliases()).active
 
     async def upsert(self, collection: str, points: Sequence[Point]) -> None:
         """See `CatalogIndex`; about 9,000 points a second."""

@@ -2,11 +2,11 @@
 
 ```
 <root>/lock                                  held by the gateway process that has the folder open
-<root>/active                                the alias: one line, the name of a collection
+<root>/aliases.json                          which collection is active, previous, on trial
 <root>/collections/<name>/collection.json    what the collection is; the last file to be written
 <root>/collections/<name>/shard-<n>/         the engine's own files; collection.json names the one
 ```
-`active` and `collection.json` are replaced by rename, so a reader sees the old or the new one.
+`aliases.json` and `collection.json` are replaced by rename: a reader sees the old or the new one.
 A collection folder without `collection.json` was left by a process that died while it made or
 deleted it, and a shard that `collection.json` does not name was left by one that died while it
 optimised; both are removed when the folder is opened.
@@ -26,10 +26,12 @@ import orjson
 
 from gateway.domain.errors import ReleaseInvalid, StartupProblem
 from gateway.domain.filters import FieldType
-from gateway.domain.ports import CollectionSpec
+from gateway.domain.ports import Aliases, CollectionSpec
+from gateway.domain.trial import Trial
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _RECORD = "collection.json"
+_ALIASES = "aliases.json"
 _FORMAT = 1
 
 
@@ -39,6 +41,7 @@ class Record:
 
     spec: CollectionSpec
     shard_no: int
+    made_at_s: float | None = None
 
 
 class IndexFolder:
@@ -75,7 +78,7 @@ class IndexFolder:
                 raise ValueError(f"format {body['format']} is not {_FORMAT}")
             fields = {key: FieldType(kind) for key, kind in body["fields"].items()}
             spec = CollectionSpec(name, body["dim"], body["fingerprint"], fields)
-            return Record(spec, body["shard_no"])
+            return Record(spec, body["shard_no"], body.get("made_at_s"))
         except FileNotFoundError:
             return None
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as exc:
@@ -89,6 +92,7 @@ class IndexFolder:
             "fingerprint": record.spec.fingerprint,
             "fields": dict(record.spec.fields),
             "shard_no": record.shard_no,
+            "made_at_s": record.made_at_s,
         }
         _replace(self._collection(record.spec.name) / _RECORD, orjson.dumps(body))
 
@@ -115,20 +119,21 @@ class IndexFolder:
         """Where the engine keeps its files."""
         return self._collection(name) / f"shard-{shard_no}"
 
-    def active(self) -> str | None:
-        """What the alias points at, if it does."""
+    def read_aliases(self) -> Aliases:
+        """Which collection plays which part; none does in a new folder."""
+        path = self.root / _ALIASES
         try:
-            return (self.root / "active").read_text().strip() or None
+            body = orjson.loads(path.read_bytes())
+            trial = None if body["trial"] is None else Trial(**body["trial"])
+            return Aliases(body["active"], body["previous"], trial)
         except FileNotFoundError:
-            return None
+            return Aliases()
+        except (orjson.JSONDecodeError, KeyError, TypeError) as exc:
+            raise damaged(self.root, f"{_ALIASES} cannot be read ({exc})") from exc
 
-    def point_alias(self, name: str | None) -> None:
-        """Moves the alias, on disk when it returns; None takes it away."""
-        if name is None:
-            (self.root / "active").unlink(missing_ok=True)
-            _sync(self.root)
-        else:
-            _replace(self.root / "active", f"{name}\n".encode())
+    def write_aliases(self, aliases: Aliases) -> None:
+        """Replaces all of them in one step, on disk when it returns."""
+        _replace(self.root / _ALIASES, orjson.dumps(aliases))
 
     def close(self) -> None:
         """Lets another process have the folder."""

@@ -12,6 +12,7 @@ import asyncio
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import qdrant_edge
@@ -33,7 +34,7 @@ async def optimize(folder: IndexFolder, known: Collection) -> None:
     deleted meanwhile.
     """
     before = known.record
-    after = Record(before.spec, before.shard_no + 1)
+    after = replace(before, shard_no=before.shard_no + 1)
     name = before.spec.name
     copy = folder.shard(name, after.shard_no)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,9 @@ from gateway.adapters.qdrant_edge_query import EdgeOptions
 from gateway.domain.errors import BackendUnavailable, LookalikeError, NotFound, SpaceMismatch
 from gateway.domain.filters import FieldType
 from gateway.domain.ports import CollectionSpec
+
+# The rest was written since the graph was built, and is scanned.
+GREEN_SHARE = 0.8
 
 
 @contextmanager
@@ -63,6 +67,20 @@ class Collection:
         """The size of all dense vectors, in the engine's unit of 1,024 bytes."""
         return self.points() * self.record.spec.dim * 4 // 1024
 
+    def green(self) -> bool:
+        """Whether there is a graph over the vectors, or so few of them that they are scanned."""
+        if self.vectors_kb() < self.options.indexing_kb:
+            return True
+        with translated("looking at the index"):
+            info = self.shard.info()
+        return info.indexed_vectors_count >= GREEN_SHARE * info.points_count
+
+    def graph(self) -> bool:
+        """Whether searches walk a graph: one was built (which is a new shard), and the engine does
+        not prefer to scan. Its own count of indexed vectors does not tell: sparse ones are in it.
+        """
+        return self.record.shard_no > 1 and self.vectors_kb() >= self.options.full_scan_kb
+
     def flush(self) -> None:
         """Makes every write safe against a power cut."""
         with translated("flushing"):
@@ -91,7 +109,7 @@ async def make(folder: IndexFolder, spec: CollectionSpec, options: EdgeOptions) 
 
     Every field index waits for the disk (4 ms, or 100 ms on a busy one), so each has its turn.
     """
-    record = Record(spec, shard_no=1)
+    record = Record(spec, shard_no=1, made_at_s=time.time())
     folder.prepare(spec.name)
     with translated("making a collection"):
         path = folder.shard(spec.name, record.shard_no)

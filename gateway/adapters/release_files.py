@@ -37,6 +37,34 @@ class _Manifest:
 _ADAPTER = TypeAdapter(_Manifest)
 
 
+class RepositoryFiles:
+    """`gateway.services.release_lifecycle.ReleaseFiles` on a model repository."""
+
+    def __init__(self, repository: Path) -> None:
+        self._repository = repository
+
+    def ids(self) -> tuple[str, ...]:
+        """See the protocol."""
+        return list_releases(self._repository)
+
+    def manifest(self, release_id: str) -> Release:
+        """See the protocol."""
+        return read_manifest(self._repository, release_id)
+
+    def evaluation(self, release_id: str) -> Mapping[str, float] | None:
+        """See the protocol; None also for a file that cannot be read: it decides nothing."""
+        try:
+            body = json.loads(evaluation_path(self._repository, release_id).read_bytes())
+            return {str(name): float(value) for name, value in body["means"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+
+def evaluation_path(repository: Path, release_id: str) -> Path:
+    """Where `lookalike evaluate run --record` notes what a release was measured at."""
+    return repository / f"{release_id}.evaluation.json"
+
+
 def list_releases(repository: Path) -> tuple[str, ...]:
     """The ids of the repository's releases, sorted; none if the folder does not exist."""
     files = repository.glob(f"*{MANIFEST_SUFFIX}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 import httpx
@@ -12,6 +12,7 @@ from gateway.domain.errors import (
     BackendUnavailable,
     InvalidQuery,
     NotFound,
+    Overloaded,
     SpaceMismatch,
     StartupProblem,
     Unauthorized,
@@ -21,6 +22,21 @@ from gateway.services.golden_set import GoldenQuery
 from gateway.services.retrieval_metrics import DEPTH
 from gateway.services.subject import QUERY_TIMEOUT_S, Method
 
+# How the API names its own answer to an unknown item; another server's 404 does not say this.
+NOT_FOUND_TYPE = "urn:lookalike:not-found"
+LAST_PORT = 65_535
+
+
+def gateway_url(text: str) -> str:
+    """`text`, if it is the address of an HTTP server; StartupProblem otherwise."""
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL as exc:
+        raise StartupProblem(f"{text} is no address: {exc}.") from exc
+    if url.scheme not in ("http", "https") or not url.host or (url.port or 0) > LAST_PORT:
+        raise StartupProblem(f"{text} is no address of a gateway: write http://HOST:PORT.")
+    return text
+
 
 class RemoteGateway:
     """The release that a gateway answers with. Its URL is the client's base URL."""
@@ -28,6 +44,12 @@ class RemoteGateway:
     def __init__(self, release: str, client: httpx.AsyncClient) -> None:
         self.release = release
         self._client = client
+
+    async def check(self) -> None:
+        """Raises BackendUnavailable if there is no gateway or no release is active, SpaceMismatch
+        if another release is."""
+        answer = await self._call("GET", "/v1/releases/active", None)
+        self._require_release(self._member(answer, "name"))
 
     async def search(self, golden: GoldenQuery, method: Method) -> SearchResult:
         """See `Subject`. SpaceMismatch if another release answers than the one evaluated."""
@@ -37,11 +59,7 @@ class RemoteGateway:
         if method.mode is not None:
             body["mode"] = str(method.mode)
         answer = await self._call("POST", "/v1/search", body)
-        if answer["release"] != self.release:
-            raise SpaceMismatch(
-                f"{self._client.base_url} answers with release {answer['release']}, not with "
-                f"{self.release}: activate it there first."
-            )
+        self._require_release(self._member(answer, "release"))
         return SearchResult(
             hits=tuple(
                 Hit(hit["id"], hit["score"], hit["picture"], hit["item"]) for hit in answer["hits"]
@@ -53,7 +71,9 @@ class RemoteGateway:
 
     async def item(self, item_id: str) -> Mapping[str, Any]:
         """See `Subject`."""
-        return await self._call("GET", f"/v1/items/{quote(item_id, safe='')}", None)
+        answer = await self._call("GET", f"/v1/items/{quote(item_id, safe='')}", None)
+        self._member(answer, "id")
+        return answer
 
     async def _call(self, verb: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
         headers = {"X-Timeout-Ms": str(int(QUERY_TIMEOUT_S * 1000))}
@@ -61,24 +81,52 @@ class RemoteGateway:
             response = await self._client.request(
                 verb, path, json=body, headers=headers, timeout=QUERY_TIMEOUT_S
             )
-            answer: dict[str, Any] = response.json()
-        except (httpx.HTTPError, httpx.InvalidURL) as exc:
-            raise BackendUnavailable(
-                f"{self._client.base_url} cannot be reached: {exc or type(exc).__name__}."
-            ) from exc
+        except httpx.HTTPError as exc:
+            reason = str(exc).rstrip(".") or type(exc).__name__
+            raise BackendUnavailable(f"{self._url} cannot be reached: {reason}.") from exc
+        try:
+            answer = response.json()
         except ValueError as exc:
-            raise BackendUnavailable(
-                f"{self._client.base_url} is no Lookalike gateway: its answer is no JSON."
-            ) from exc
+            raise self._no_gateway("its answer is no JSON") from exc
+        if not isinstance(answer, dict):
+            raise self._no_gateway("its answer is no JSON object")
         if response.status_code == httpx.codes.OK:
             return answer
-        detail = str(answer.get("detail", f"status {response.status_code}"))
+        self._refuse(response, answer)
+
+    def _refuse(self, response: httpx.Response, problem: Mapping[str, Any]) -> NoReturn:
+        """The gateway's problem as the error that it was there."""
+        detail = str(problem.get("detail", f"status {response.status_code}"))
         match response.status_code:
-            case httpx.codes.NOT_FOUND:
+            case httpx.codes.NOT_FOUND if problem.get("type") == NOT_FOUND_TYPE:
                 raise NotFound(detail)
+            case httpx.codes.NOT_FOUND:
+                raise self._no_gateway(detail.rstrip("."))
             case httpx.codes.UNAUTHORIZED | httpx.codes.FORBIDDEN:
                 raise Unauthorized(detail)
             case httpx.codes.UNPROCESSABLE_ENTITY | httpx.codes.REQUEST_ENTITY_TOO_LARGE:
                 raise InvalidQuery(detail)
+            case httpx.codes.TOO_MANY_REQUESTS:
+                wait_s = response.headers.get("Retry-After", "")
+                raise Overloaded(detail, retry_after_s=float(wait_s) if wait_s.isdigit() else 1.0)
             case _:
-                raise BackendUnavailable(f"{self._client.base_url} says: {detail}")
+                raise BackendUnavailable(f"{self._url} says: {detail}")
+
+    def _require_release(self, found: str) -> None:
+        if found != self.release:
+            raise SpaceMismatch(
+                f"{self._url} answers with release {found}, not with {self.release}: activate it "
+                "there first."
+            )
+
+    def _member(self, answer: Mapping[str, Any], name: str) -> str:
+        if name not in answer:
+            raise self._no_gateway(f"its answer has no {name!r}")
+        return str(answer[name])
+
+    def _no_gateway(self, why: str) -> BackendUnavailable:
+        return BackendUnavailable(f"{self._url} is no Lookalike gateway: {why}.")
+
+    @property
+    def _url(self) -> str:
+        return str(self._client.base_url).rstrip("/")

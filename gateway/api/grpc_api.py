@@ -22,8 +22,10 @@ from gateway.api.v1 import lookalike_pb2 as pb
 from gateway.api.v1 import lookalike_pb2_grpc
 from gateway.domain.deadline import Deadline
 from gateway.domain.errors import InvalidQuery, LookalikeError, Overloaded, StartupProblem
-from gateway.services.catalog import CHUNK_ITEMS, ItemOutcome
+from gateway.domain.query import Caller, Query, SearchResult
+from gateway.services.catalog import CHUNK_ITEMS
 from gateway.services.gateway import Gateway
+from gateway.services.item_writer import ItemOutcome
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Lookalike"].full_name
 ERROR_DOMAIN = "lookalike"
@@ -62,7 +64,9 @@ class LookalikeServicer(lookalike_pb2_grpc.LookalikeServicer):
     async def Search(self, request: pb.SearchRequest, context: Context) -> pb.SearchResponse:  # noqa: N802 - gRPC's name
         """One search."""
         query = messages.query_of(request)
-        return messages.answer_of(await self._gateway.search.search(query, self._reading(context)))
+        return messages.answer_of(
+            await self._gateway.search.search(query, self._reading(context), _caller(context))
+        )
 
     async def SearchStream(  # noqa: N802 - gRPC's name
         self, requests: AsyncIterator[pb.StreamedSearch], context: Context
@@ -132,10 +136,16 @@ class LookalikeServicer(lookalike_pb2_grpc.LookalikeServicer):
         item = await self._gateway.search.item(request.id, self._reading(context))
         return messages.item_message(item)
 
+    async def _answer(self, query: Query, context: Context) -> SearchResult:
+        search = self._gateway.search
+        return await search.search(query, self._reading(context), _caller(context))
+
     async def _streamed(self, asked: pb.StreamedSearch, context: Context) -> pb.StreamedAnswer:
         try:
             query = messages.query_of(asked.request)
-            result = await self._gateway.search.search(query, self._reading(context))
+            result = await self._gateway.search.search(
+                query, self._reading(context), _caller(context)
+            )
             return pb.StreamedAnswer(id=asked.id, response=messages.answer_of(result))
         except LookalikeError as error:
             return pb.StreamedAnswer(id=asked.id, error=messages.error_message(error))
@@ -214,6 +224,13 @@ class GrpcServer:
             for name in ("", SERVICE):
                 await self._health.set(name, serving if state.ready else not_serving)
             await asyncio.sleep(HEALTH_INTERVAL_S)
+
+
+def _caller(context: Context) -> Caller:
+    """The same headers as over HTTP, as metadata."""
+    metadata = dict(context.invocation_metadata() or ())
+    user, release = metadata.get("x-user-id"), metadata.get("x-release")
+    return Caller(None if user is None else str(user), None if release is None else str(release))
 
 
 def _status(error: LookalikeError) -> status_pb2.Status:

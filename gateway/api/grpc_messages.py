@@ -35,7 +35,7 @@ from gateway.domain.query import (
     UrlPart,
     VectorPart,
 )
-from gateway.services.catalog import ItemOutcome
+from gateway.services.item_writer import ItemOutcome
 
 N = TypeVar("N", bound=int)
 T = TypeVar("T")

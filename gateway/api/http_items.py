@@ -9,7 +9,7 @@ from gateway.api.item_schemas import BatchIn, ItemBody, ItemStatus
 from gateway.api.problems import describe
 from gateway.api.request_parts import GatewayOf, ReadDeadline, WriteDeadline, json_response
 from gateway.domain.errors import NotFound
-from gateway.services.catalog import ItemOutcome
+from gateway.services.item_writer import ItemOutcome
 
 router = APIRouter(prefix="/v1/items", tags=["items"])
 

@@ -10,13 +10,20 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.request_parts import GatewayOf, ReadDeadline, json_response, request_id
+from gateway.api.request_parts import (
+    CallerOf,
+    GatewayOf,
+    ReadDeadline,
+    json_response,
+    request_id,
+)
 from gateway.api.schemas import fault_of
 from gateway.api.search_schemas import OptionsIn, SearchIn, answer
 from gateway.domain.deadline import Deadline
 from gateway.domain.errors import BadFilter, InvalidQuery
 from gateway.domain.query import (
     MAX_LIMIT,
+    Caller,
     Crop,
     Fusion,
     ImagePart,
@@ -36,10 +43,10 @@ Offset = Annotated[int, Query(ge=0)]
 
 @router.post("/search")
 async def search(
-    body: SearchIn, request: Request, gateway: GatewayOf, deadline: ReadDeadline
+    body: SearchIn, request: Request, gateway: GatewayOf, deadline: ReadDeadline, caller: CallerOf
 ) -> Response:
     """Searches by words, pictures, items, vectors, or several of them at once."""
-    return await _answer(request, gateway, body.to_domain(), deadline)
+    return await _answer(request, gateway, body.to_domain(), deadline, caller)
 
 
 @router.get("/search")
@@ -47,6 +54,7 @@ async def search_by_words(
     request: Request,
     gateway: GatewayOf,
     deadline: ReadDeadline,
+    caller: CallerOf,
     q: Annotated[str, Query(min_length=1, description="Words.", examples=["red shoe"])],
     limit: Limit = 20,
     offset: Offset = 0,
@@ -54,7 +62,7 @@ async def search_by_words(
 ) -> Response:
     """Searches by words: for curl, and for links."""
     query = DomainQuery((TextPart(q),), mode=mode, limit=limit, offset=offset)
-    return await _answer(request, gateway, query, deadline)
+    return await _answer(request, gateway, query, deadline, caller)
 
 
 @router.post("/search/image")
@@ -62,6 +70,7 @@ async def search_by_picture(
     request: Request,
     gateway: GatewayOf,
     deadline: ReadDeadline,
+    caller: CallerOf,
     image: Annotated[UploadFile, File(description="The picture's file.")],
     text: Annotated[str | None, Form(description="Words to go with it.")] = None,
     crop: Annotated[
@@ -105,7 +114,7 @@ async def search_by_picture(
             "facets": _names(facets) or [],
         }
     )
-    return await _answer(request, gateway, options.query_of(tuple(parts)), deadline)
+    return await _answer(request, gateway, options.query_of(tuple(parts)), deadline, caller)
 
 
 @router.get("/items/{item_id:path}/similar")
@@ -114,18 +123,19 @@ async def similar(
     request: Request,
     gateway: GatewayOf,
     deadline: ReadDeadline,
+    caller: CallerOf,
     limit: Limit = 20,
     offset: Offset = 0,
 ) -> Response:
     """More like this item, without the item itself. Needs no model."""
     query = DomainQuery((ItemPart(item_id),), limit=limit, offset=offset, exclude_items=(item_id,))
-    return await _answer(request, gateway, query, deadline)
+    return await _answer(request, gateway, query, deadline, caller)
 
 
 async def _answer(
-    request: Request, gateway: Gateway, query: DomainQuery, deadline: Deadline
+    request: Request, gateway: Gateway, query: DomainQuery, deadline: Deadline, caller: Caller
 ) -> Response:
-    result = await gateway.search.search(query, deadline)
+    result = await gateway.search.search(query, deadline, caller)
     timing = ", ".join(f"{name};dur={s * 1000:.2f}" for name, s in result.timings.items())
     headers = {"Server-Timing": timing} if timing else None
     return json_response(answer(result, request_id(request)), headers=headers)

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.domain.deadline import Deadline
+from gateway.domain.query import Caller
 from gateway.services.gateway import Gateway
 
 
@@ -47,6 +48,23 @@ def write_deadline(gateway: GatewayOf, timeout_ms: TimeoutMs = None) -> Deadline
 
 ReadDeadline = Annotated[Deadline, Depends(read_deadline)]
 WriteDeadline = Annotated[Deadline, Depends(write_deadline)]
+
+
+def caller(
+    user: Annotated[
+        str | None,
+        Header(alias="X-User-Id", description="Any name of the shopper: the same side of a trial."),
+    ] = None,
+    release: Annotated[
+        str | None,
+        Header(alias="X-Release", description="Ask this release, which must be kept in step."),
+    ] = None,
+) -> Caller:
+    """Who asks."""
+    return Caller(user, release)
+
+
+CallerOf = Annotated[Caller, Depends(caller)]
 
 
 def request_id(request: Request) -> str:

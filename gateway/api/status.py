@@ -24,6 +24,7 @@ TABLE: Mapping[type[errors.LookalikeError], Status] = {
     errors.InvalidQuery: Status(422, grpc.StatusCode.INVALID_ARGUMENT),
     errors.PictureTooLarge: Status(413, grpc.StatusCode.INVALID_ARGUMENT),
     errors.NotFound: Status(404, grpc.StatusCode.NOT_FOUND),
+    errors.Conflict: Status(409, grpc.StatusCode.FAILED_PRECONDITION),
     errors.Unauthorized: Status(401, grpc.StatusCode.UNAUTHENTICATED),
     errors.Overloaded: Status(429, grpc.StatusCode.RESOURCE_EXHAUSTED),
     errors.DeadlineExceeded: Status(504, grpc.StatusCode.DEADLINE_EXCEEDED),

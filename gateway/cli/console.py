@@ -23,6 +23,11 @@ out = Console()
 errors = Console(stderr=True)
 
 
+def say(line: str) -> None:
+    """Prints a sentence as it is: names of files in it are no markup, and are never broken."""
+    out.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
 class _Rate(ProgressColumn):
     """Items a second."""
 

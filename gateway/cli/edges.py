@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import uvicorn
+from pydantic import SecretStr
 
 from gateway.api.grpc_api import GrpcServer
 from gateway.api.http_api import create_app
@@ -40,6 +41,10 @@ def listen(host: str, port: int) -> socket.socket:
             ) from exc
         raise StartupProblem(f"Cannot listen on {host}:{port}: {exc.strerror or exc}.") from exc
     return sock
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return None if value is None else value.get_secret_value()
 
 
 def url_of(sock: socket.socket) -> str:
@@ -94,7 +99,7 @@ async def answering(
 ) -> AsyncIterator[Answering]:
     """Serves `gateway` over HTTP on `sock` and over gRPC, for the block."""
     config = uvicorn.Config(
-        create_app(gateway, settings.max_picture_bytes),
+        create_app(gateway, settings.max_picture_bytes, _secret(settings.admin_key)),
         loop="uvloop",
         http="httptools",
         lifespan="off",

@@ -2,63 +2,34 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import httpx
 import typer
 import uvloop
-from rich.progress import Progress
 
-from gateway.adapters.picture_source import PictureFiles
-from gateway.adapters.remote_gateway import RemoteGateway
+from gateway.adapters.remote_gateway import gateway_url
 from gateway.api.golden_file import read_golden
-from gateway.bootstrap import Assembly, assemble
-from gateway.cli.console import errors, out, progress
+from gateway.cli.console import errors, out, say
 from gateway.cli.evaluation_page import page
-from gateway.cli.evaluation_pictures import WorstQuery, worst_queries
+from gateway.cli.evaluation_run import Found, Task, run_task
 from gateway.cli.evaluation_tables import (
     beams_table,
+    calibration_table,
     comparison_table,
     evaluation_table,
     floor_lines,
+    index_line,
+    overlap_line,
 )
+from gateway.cli.output_files import require_writable, write
 from gateway.domain.errors import StartupProblem
-from gateway.services.approximate_recall import DEFAULT_BEAMS, BeamCurve, measure_beams
-from gateway.services.evaluation import (
-    Done,
-    Evaluation,
-    check_items,
-    compare_releases,
-    evaluate,
-    worst,
-)
+from gateway.services.approximate_recall import DEFAULT_BEAMS
 from gateway.services.evaluation_report import EvaluationReport, to_json
-from gateway.services.golden_set import GoldenSet, drawn
-from gateway.services.quality_gate import Floor, check_floors, parse_floor
-from gateway.services.subject import AS_ASKED, ReleaseInProcess, Subject
+from gateway.services.quality_gate import parse_floor
 from gateway.settings import Settings
 
 DEFAULT_QUERIES = 1_000
-BEAM_QUERIES = 200
-WORST_SHOWN = 24
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """What one run is to do."""
-
-    golden: GoldenSet
-    release: str
-    against: str | None
-    gateway: str | None
-    floors: tuple[Floor, ...]
-    beams: tuple[int, ...]
-    seed: int
 
 
 def run(
@@ -74,6 +45,10 @@ def run(
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write an HTML report here.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write all numbers here, as JSON.")] = None,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(help="Write from which cosine on an answer is a good match, as JSON."),
+    ] = None,
     floors: Annotated[
         list[str] | None,
         typer.Option("--min", help="recall@10=0.8 or image:mrr@10=0.5; else exit 1. Repeatable."),
@@ -90,127 +65,77 @@ def run(
         Path | None, typer.Option(help="Folder of the catalogue's pictures, for the report.")
     ] = None,
 ) -> None:
-    """Measure a release on a golden set: recall, precision, MRR, nDCG, with intervals."""
-    if gateway is not None and against is not None:
-        raise StartupProblem(
-            "--against needs both releases' collections: leave out --gateway, or evaluate twice."
-        )
-    task = _Task(
+    """Measure a release on a golden set: recall, precision, MRR, nDCG, with intervals.
+
+    Exits 1 if a --min is not reached, as for any error.
+    """
+    _check_together(gateway, against, calibrate)
+    parsed = tuple(parse_floor(text) for text in floors or ())
+    require_writable(report, json, calibrate)
+    task = Task(
         golden=read_golden(golden, queries, seed),
         release=release,
         against=against,
-        gateway=gateway,
-        floors=tuple(parse_floor(text) for text in floors or ()),
+        gateway=None if gateway is None else gateway_url(gateway),
+        floors=parsed,
         beams=tuple(sorted(set(ef))) if ef else DEFAULT_BEAMS,
         seed=seed,
+        calibrate=calibrate is not None,
+        worst=report is not None,
     )
     settings = Settings()
     if pictures is not None:
         settings = settings.model_copy(update={"pictures_folder": pictures.resolve()})
-    found, shown = uvloop.run(_run(settings, task, with_pictures=report is not None))
+    found = uvloop.run(run_task(settings, task))
     _print(found)
     if json is not None:
-        json.write_bytes(to_json(found))
+        write(json, to_json(found.report))
+    if calibrate is not None and found.calibration is not None:
+        write(calibrate, to_json(found.calibration))
+        say(f"calibration: {calibrate}")
     if report is not None:
-        report.write_text(page(found, shown), encoding="utf-8")
-        out.print(f"report: {report}", soft_wrap=True, highlight=False)
-    if not all(result.held for result in found.floors):
+        write(report, page(found.report, found.worst).encode())
+        say(f"report: {report}")
+        if settings.pictures_folder is None:
+            errors.print("The report lacks the catalogue's pictures: give --pictures FOLDER.")
+    if not all(result.held for result in found.report.floors):
         errors.print("The release is below a floor.")
         raise typer.Exit(1)
 
 
-async def _run(
-    settings: Settings, task: _Task, *, with_pictures: bool
-) -> tuple[EvaluationReport, list[WorstQuery]]:
-    start_s = time.monotonic()
-    async with AsyncExitStack() as stack:
-        bar = stack.enter_context(progress())
-        client = await stack.enter_async_context(httpx.AsyncClient(base_url=task.gateway or ""))
-        second = None
-        if task.gateway is not None:
-            subject: Subject = RemoteGateway(task.release, client)
-            beams = None
-        else:
-            assembly = await stack.enter_async_context(assemble(settings))
-            pinned = await _pinned(assembly, task.release)
-            if task.against is not None:
-                # Both are opened before either is run: a wrong name is told at once.
-                second = await _pinned(assembly, task.against)
-            beams = await _beams(pinned, task, bar)
-            subject = pinned
-        first_run = await _evaluation(subject, task, bar)
-        second_run = None if second is None else await _evaluation(second, task, bar)
-        found = _report(task, first_run, second_run, beams, time.monotonic() - start_s)
-        if not with_pictures:
-            return found, []
-        source = PictureFiles(settings.pictures_folder, client, settings.max_picture_bytes)
-        by_id = {query.id: query for query in task.golden.queries}
-        return found, await worst_queries(worst(first_run, WORST_SHOWN), by_id, subject, source)
+def _check_together(gateway: str | None, against: str | None, calibrate: Path | None) -> None:
+    """StartupProblem for what cannot be seen from outside a gateway: it answers by its active
+    release alone, and its API leaves out no items."""
+    if gateway is None:
+        return
+    if against is not None:
+        raise StartupProblem(
+            "--against needs both releases' collections: leave out --gateway, or evaluate twice."
+        )
+    if calibrate is not None:
+        raise StartupProblem("--calibrate searches the index itself: leave out --gateway.")
 
 
-def _report(
-    task: _Task,
-    first: Evaluation,
-    second: Evaluation | None,
-    beams: BeamCurve | None,
-    seconds: float,
-) -> EvaluationReport:
-    return EvaluationReport(
-        golden=task.golden.name,
-        queries=len(task.golden.queries),
-        total=task.golden.total,
-        seed=task.seed,
-        seconds=seconds,
-        evaluation=first,
-        against=second,
-        comparison=None if second is None else compare_releases(first, second, task.seed),
-        beams=beams,
-        floors=check_floors(first, task.floors),
-    )
-
-
-async def _pinned(assembly: Assembly, release: str) -> ReleaseInProcess:
-    return ReleaseInProcess(release, await assembly.pinned(release))
-
-
-async def _evaluation(subject: Subject, task: _Task, bar: Progress) -> Evaluation:
-    golden = task.golden.queries
-    items = {item_id for query in golden for item_id in query.relevant}
-    await check_items(subject, golden, counting(bar, "checking the items", len(items)))
-    done = counting(bar, f"asking {subject.release}", len(golden))
-    return await evaluate(subject, golden, AS_ASKED, task.seed, done)
-
-
-async def _beams(subject: ReleaseInProcess, task: _Task, bar: Progress) -> BeamCurve:
-    some = drawn(task.golden.queries, BEAM_QUERIES, task.seed)
-    done = counting(bar, "trying beams", len(task.beams) + 1)
-    return await measure_beams(subject.service, some, task.beams, done)
-
-
-def counting(bar: Progress, title: str, total: int) -> Done:
-    """A new line of `bar`, as the callback that moves it."""
-    line = bar.add_task(title, total=total)
-    return lambda done: bar.update(line, completed=done)
-
-
-def _print(report: EvaluationReport) -> None:
-    out.print(
+def _print(found: Found) -> None:
+    report = found.report
+    say(
         f"{report.queries:,} of {report.total:,} queries in {report.golden}, seed {report.seed}, "
-        f"{report.seconds:.1f} s",
-        highlight=False,
+        f"{report.seconds:.1f} s"
     )
     out.print(evaluation_table(report.evaluation))
-    if report.against is not None:
-        out.print(evaluation_table(report.against))
-    if report.comparison is not None:
-        out.print(comparison_table(report.comparison))
-        overlap = report.comparison.overlap
-        out.print(f"overlap@10: {overlap.mean:.3f} [{overlap.low:.3f}, {overlap.high:.3f}]")
+    _print_comparison(report)
     if report.beams is not None:
+        say(index_line(report.beams))
         out.print(beams_table(report.beams))
-    _print_lines(floor_lines(report.floors))
+    if found.calibration is not None:
+        out.print(calibration_table(found.calibration))
+    for line in floor_lines(report.floors):
+        out.print(line)
 
 
-def _print_lines(lines: Sequence[str]) -> None:
-    for line in lines:
-        out.print(line, highlight=False)
+def _print_comparison(report: EvaluationReport) -> None:
+    if report.against is None or report.comparison is None:
+        return
+    out.print(evaluation_table(report.against))
+    out.print(comparison_table(report.comparison))
+    say(overlap_line(report.comparison))

@@ -10,12 +10,14 @@ import uvloop
 
 from gateway.api.golden_file import read_golden
 from gateway.bootstrap import assemble
-from gateway.cli.console import out, progress
-from gateway.cli.evaluate import DEFAULT_QUERIES, counting
-from gateway.cli.evaluation_tables import evidence_table, legs_table
+from gateway.cli.console import out, progress, say
+from gateway.cli.evaluate import DEFAULT_QUERIES
+from gateway.cli.evaluation_run import counting
+from gateway.cli.evaluation_tables import SIGNIFICANT, evidence_table, legs_table
+from gateway.cli.output_files import require_writable, write
 from gateway.services.evaluation import check_items
 from gateway.services.evaluation_report import to_json
-from gateway.services.fusion_tuning import TUNED_METRIC, LegReport
+from gateway.services.fusion_tuning import EQUAL, TUNED_METRIC, LegReport
 from gateway.services.fusion_tuning import tune as tune_legs
 from gateway.services.golden_set import GoldenSet
 from gateway.services.subject import ReleaseInProcess
@@ -35,23 +37,34 @@ def tune(
 
     Queries without words are left out: they have one leg only.
     """
+    require_writable(json)
     chosen = read_golden(golden, queries, seed)
     report = uvloop.run(_tune(Settings(), release, chosen, seed))
     out.print(legs_table(report))
     out.print(evidence_table(report))
-    gain = report.gain[TUNED_METRIC]
-    best = report.best
-    out.print(
-        f"Best of {len(report.grid)} on {report.tuned_on:,} other queries: vectors {best.dense:g}, "
-        f"words {best.lexical:g}. Tuned minus equal: {TUNED_METRIC} {gain.difference.mean:+.3f} "
-        f"[{gain.difference.low:+.3f}, {gain.difference.high:+.3f}], p {gain.p_value:.4f}. To use:",
-        highlight=False,
-        markup=False,
-    )
-    out.print(f"  LOOKALIKE_FUSION_VECTOR_WEIGHT={best.dense:g}", highlight=False)
-    out.print(f"  LOOKALIKE_FUSION_TEXT_WEIGHT={best.lexical:g}", highlight=False)
+    _print_best(report)
     if json is not None:
-        json.write_bytes(to_json(report))
+        write(json, to_json(report))
+
+
+def _print_best(report: LegReport) -> None:
+    """The weights to set, and how sure it is that they are better than equal ones."""
+    if report.best == EQUAL:
+        say(f"Of {len(report.grid)} weightings, equal weights are best: there is nothing to set.")
+        return
+    gain, best = report.gain[TUNED_METRIC], report.best
+    say(
+        f"Best of {len(report.grid)} weightings on {report.tuned_on:,} other queries: vectors "
+        f"{best.dense:g}, words {best.lexical:g}.\n"
+        f"Tuned minus equal weights: {TUNED_METRIC} {gain.difference.mean:+.3f} "
+        f"[{gain.difference.low:+.3f}, {gain.difference.high:+.3f}], p {gain.p_value:.4f}."
+    )
+    if gain.p_value >= SIGNIFICANT:
+        say("That may be chance: equal weights are the safer choice. To use the others:")
+    else:
+        say("To use them:")
+    say(f"  LOOKALIKE_FUSION_VECTOR_WEIGHT={best.dense:g}")
+    say(f"  LOOKALIKE_FUSION_TEXT_WEIGHT={best.lexical:g}")
 
 
 async def _tune(settings: Settings, release: str, golden: GoldenSet, seed: int) -> LegReport:

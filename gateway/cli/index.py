@@ -50,7 +50,9 @@ def index(
     Interrupted, run it again: what is in the index already is not embedded again. Exits 1 if
     nothing could be indexed.
     """
-    settings = Settings(pictures_folder=(pictures or catalog.parent).resolve(), fetch_pictures=True)
+    settings = Settings(fetch_pictures=True)
+    folder = pictures or settings.pictures_folder or catalog.parent
+    settings = settings.model_copy(update={"pictures_folder": folder.resolve()})
     bad: list[BadRow] = []
     declared = None if schema is None else read_schema(schema)
     fields, total = _survey(catalog, declared, bad)

@@ -10,11 +10,13 @@ from html import escape
 from gateway.services.approximate_recall import BeamCurve
 from gateway.services.retrieval_metrics import Estimate
 
-WIDTH = 720
+# A bar chart is as wide as a phone's screen; the page puts as many side by side as there is room.
+WIDTH = 360
 BAR_PX = 16
 ROW_GAP_PX = 14
-LABEL_PX = 170
-VALUE_PX = 150
+LABEL_PX = 52
+VALUE_PX = 142
+CURVE_WIDTH = 520
 CURVE_PX = 300
 MARGIN_PX = 56
 
@@ -39,19 +41,19 @@ def bar_chart(title: str, rows: Sequence[Bars]) -> str:
         for series, estimate in enumerate(row.estimates):
             parts.append(_bar(estimate, y + series * BAR_PX, series))
         y += height + ROW_GAP_PX
-    return _svg(title, y, parts)
+    return _svg(title, WIDTH, y, parts)
 
 
 def _bar(estimate: Estimate, y: float, series: int) -> str:
     end, low, high = (_across(value) for value in (estimate.mean, estimate.low, estimate.high))
     middle = y + BAR_PX / 2 - 1
-    value = f"{estimate.mean:.3f}  [{estimate.low:.3f}, {estimate.high:.3f}]"
+    value = f"{estimate.mean:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
     return (
         f'<rect class="s{series}" x="{LABEL_PX}" y="{y}" width="{end - LABEL_PX:.1f}" '
         f'height="{BAR_PX - 2}" rx="2"/>'
         f'<path class="whisker" d="M{low:.1f} {middle}H{high:.1f}M{low:.1f} {middle - 4}v8'
         f'M{high:.1f} {middle - 4}v8"/>'
-        f'<text class="value" x="{WIDTH - VALUE_PX + 12}" y="{middle + 4}">{value}</text>'
+        f'<text class="value" x="{WIDTH - VALUE_PX + 8}" y="{middle + 4}">{value}</text>'
     )
 
 
@@ -67,7 +69,7 @@ def curve(beams: BeamCurve) -> str:
     most_ms = max(exact_ms, *(p[0] for p in points)) * 1.1
     # Never less than a hundredth, so that rounding does not look like a slope.
     least = min(0.99, math.floor(min(p[1] for p in points) * 100) / 100)
-    span_x, span_y = WIDTH - 2 * MARGIN_PX, CURVE_PX - 2 * MARGIN_PX
+    span_x, span_y = CURVE_WIDTH - 2 * MARGIN_PX, CURVE_PX - 2 * MARGIN_PX
 
     def at(ms: float, recall: float) -> tuple[float, float]:
         x = MARGIN_PX + ms / most_ms * span_x
@@ -78,27 +80,27 @@ def curve(beams: BeamCurve) -> str:
     line = "M" + "L".join(f"{x} {y}" for x, y, _ in placed)
     exact_x, top = at(exact_ms, 1)
     parts = [
-        f'<path class="axis" d="M{left} {top}V{bottom}H{WIDTH - MARGIN_PX}"/>',
+        f'<path class="axis" d="M{left} {top}V{bottom}H{CURVE_WIDTH - MARGIN_PX}"/>',
         f'<path class="exact" d="M{exact_x} {top}V{bottom}"/>',
         f'<text x="{exact_x}" y="{top - 24}" text-anchor="middle">exact {exact_ms:.2f} ms</text>',
         f'<path class="line" d="{line}"/>',
         f'<text x="{left - 6}" y="{top + 4}" text-anchor="end">1.00</text>',
         f'<text x="{left - 6}" y="{bottom}" text-anchor="end">{least:.2f}</text>',
-        f'<text x="{WIDTH - MARGIN_PX}" y="{bottom + 18}" text-anchor="end">{most_ms:.2f} ms'
+        f'<text x="{CURVE_WIDTH - MARGIN_PX}" y="{bottom + 18}" text-anchor="end">{most_ms:.2f} ms'
         "</text>",
-        f'<text x="{WIDTH / 2}" y="{bottom + 34}" text-anchor="middle">'
+        f'<text x="{CURVE_WIDTH / 2}" y="{bottom + 34}" text-anchor="middle">'
         "median time in the index, one search at a time</text>",
     ]
-    for number, (x, y, ef) in enumerate(placed):
-        below = y + (18 if number % 2 else -8)
+    for x, y, ef in placed:
+        # Below and to the right: the curve goes up and to the right.
         parts.append(f'<circle cx="{x}" cy="{y}" r="4"/>')
-        parts.append(f'<text class="value" x="{x}" y="{below}" text-anchor="middle">{ef}</text>')
-    return _svg("recall@10 against exact search, by ef", CURVE_PX, parts)
+        parts.append(f'<text class="value" x="{x + 6}" y="{y + 15}">{ef}</text>')
+    return _svg("recall@10 against exact search, by ef", CURVE_WIDTH, CURVE_PX, parts)
 
 
-def _svg(title: str, height: float, parts: Sequence[str]) -> str:
+def _svg(title: str, width: float, height: float, parts: Sequence[str]) -> str:
     return (
         f"<figure><figcaption>{escape(title)}</figcaption>"
-        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(title)}">'
+        f'<svg viewBox="0 0 {width} {height:.0f}" role="img" aria-label="{escape(title)}">'
         f"{''.join(parts)}</svg></figure>"
     )

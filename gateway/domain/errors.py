@@ -8,6 +8,7 @@
     - BadFilter: a filter that is malformed or has a value of the wrong type
     - UnknownField: a field that the catalogue does not have
   - NotFound: no such item or release
+  - Conflict: the call is right, but not in the state that things are in
   - Unauthorized: no key, or one without the needed scope
   - Overloaded: no room now; the same request may succeed after `retry_after_s`
   - DeadlineExceeded: the request's time ran out
@@ -59,6 +60,10 @@ class UnknownField(InvalidQuery):
 
 class NotFound(LookalikeError):
     """No such item or release."""
+
+
+class Conflict(LookalikeError):
+    """The call cannot be done in the state that things are in; the detail says what would help."""
 
 
 class Unauthorized(LookalikeError):

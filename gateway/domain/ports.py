@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gateway.domain.deadline import Deadline
 from gateway.domain.filters import FieldType
 from gateway.domain.query import Facets, Hit, SearchPlan, Sparse
+from gateway.domain.trial import Trial
 from gateway.domain.vectors import Batch, Vector
 
 
@@ -55,13 +56,36 @@ class CollectionSpec:
 
 @dataclass(frozen=True, slots=True)
 class CollectionInfo:
-    """What a collection is: the fingerprint it was made for and its number of points."""
+    """What a collection is: the fingerprint it was made for and its number of points.
+
+    `green`: the index over the points is built, as far as the store builds one. `graph`: nearest
+    vectors are found by walking a graph; a collection too small for one is scanned, exactly.
+    `made_at_s`: when it was made, in seconds since 1970, or None if nobody wrote that down.
+    """
 
     name: str
     dim: int
     fingerprint: str
     points: int
     fields: Mapping[str, FieldType]
+    green: bool = True
+    made_at_s: float | None = field(default=None, compare=False)
+    graph: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Aliases:
+    """Which collections have a part to play; every process of a cluster reads the same.
+
+    Attributes:
+        active: the one that answers, if any.
+        previous: the one that answered before, to go back to.
+        trial: the candidate that gets a share of live searches.
+    """
+
+    active: str | None = None
+    previous: str | None = None
+    trial: Trial | None = None
 
 
 class Inference(Protocol):
@@ -90,6 +114,24 @@ class Inference(Protocol):
         ...
 
 
+class ModelControl(Protocol):
+    """What each of the inference servers has loaded."""
+
+    async def load(self, models: Sequence[str]) -> None:
+        """Makes every server ready to serve the models; those that are ready stay as they are.
+
+        BackendUnavailable, naming the server, if one cannot be reached or cannot load them.
+        """
+        ...
+
+    async def unload(self, models: Sequence[str]) -> None:
+        """Takes the models off every server; models that are not loaded are no error.
+
+        BackendUnavailable, naming the server, if one cannot be reached or refuses.
+        """
+        ...
+
+
 class CatalogIndex(Protocol):
     """Collections of points, and the alias that names the active one.
 
@@ -108,16 +150,29 @@ class CatalogIndex(Protocol):
         """The collection's description, or None if there is no such collection."""
         ...
 
+    async def collections(self) -> list[str]:
+        """The names of all collections, sorted; somebody else's may be among them."""
+        ...
+
     async def drop(self, collection: str) -> None:
-        """Deletes a collection, and the alias if it points there; a no-op if it does not exist."""
+        """Deletes a collection and every alias of it; a no-op if it does not exist."""
         ...
 
     async def activate(self, collection: str) -> None:
-        """Points the alias at `collection`, atomically."""
+        """Makes `collection` the active one and the active one, if it is another, the previous,
+        in one step. A trial of `collection` ends with it."""
+        ...
+
+    async def set_trial(self, trial: Trial | None) -> None:
+        """Starts a trial in place of the one there may be, or ends it."""
+        ...
+
+    async def aliases(self) -> Aliases:
+        """Which collection plays which part."""
         ...
 
     async def active(self) -> str | None:
-        """The name of the collection that the alias points at, or None."""
+        """The name of the active collection, or None."""
         ...
 
     async def upsert(self, collection: str, points: Sequence[Point]) -> None:

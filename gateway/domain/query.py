@@ -176,6 +176,18 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as far as that decides which release answers.
+
+    `user` is any name that stays the same for a shopper: it meets the same side of a canary at
+    every search. `release` names a release that is kept in step, to be asked instead.
+    """
+
+    user: str | None = None
+    release: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Sparse:
     """A sparse vector: BM25 weights by term."""
 

@@ -107,6 +107,11 @@ class Release:
     digests: Mapping[str, str]
     weights: Mapping[str, str]
 
+    @property
+    def models(self) -> tuple[str, str]:
+        """What Triton must have loaded: the image and the text tower."""
+        return self.image.model, self.text.model
+
 
 def fingerprint(
     weights: Mapping[str, str],

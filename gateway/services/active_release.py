@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.domain.errors import BackendUnavailable, LookalikeError, NotFound, SpaceMismatch
 from gateway.domain.loaded_release import LoadedRelease
 from gateway.domain.ports import CatalogIndex, CollectionInfo
+from gateway.domain.trial import Trial, falls_within
 from gateway.telemetry import Metrics
 
 log = logging.getLogger(__name__)
 
 # An activation elsewhere reaches every gateway process within this.
 FOLLOW_INTERVAL_S = 0.5
+# A collection that could not be taken up is looked at again after this: its release may be on the
+# way into the model repository.
+RETRY_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,22 @@ class AnsweringRelease(Protocol):
         """The release that answers now; a LookalikeError, saying why, when there is none."""
         ...
 
+    def answering(self, route: Route) -> ActiveRelease:
+        """The release that answers a search that came this way.
+
+        NotFound for a release asked for by name that is not kept in step.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What decides which release answers: `release` if the caller names one, else whether `key`
+    falls into a canary's share. The same key meets the same release."""
+
+    key: Callable[[], bytes]
+    release: str | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class PinnedRelease:
@@ -50,17 +71,34 @@ class PinnedRelease:
         """See `AnsweringRelease`."""
         return self.release
 
+    def answering(self, route: Route) -> ActiveRelease:
+        """See `AnsweringRelease`."""
+        return self.release
+
 
 class ActiveReleases:
-    """Follows the alias. `load` reads a release's files by id; it may be slow and may raise."""
+    """Follows the aliases, and the collections that are kept in step with the active one.
+
+    Kept is every collection whose release this model repository has: the one that is being built,
+    the one before, and whatever has not been retired. `load` reads a release's files by id; it may
+    be slow and may raise.
+    """
 
     def __init__(
-        self, index: CatalogIndex, load: Callable[[str], LoadedRelease], metrics: Metrics
+        self,
+        index: CatalogIndex,
+        load: Callable[[str], LoadedRelease],
+        metrics: Metrics,
     ) -> None:
         self._index = index
         self._load = load
         self._metrics = metrics
         self._active: ActiveRelease | None = None
+        self._before: str | None = None  # the collection that was active until the last change
+        self._trial: Trial | None = None
+        self._kept: dict[str, ActiveRelease] = {}
+        self._retry_at_s: dict[str, float] = {}  # collections passed over; monotonic seconds
+        self._refreshing = asyncio.Lock()
         self._problem: LookalikeError = BackendUnavailable(
             "No release is active yet: index a catalogue with `lookalike index`."
         )
@@ -75,16 +113,69 @@ class ActiveReleases:
             raise self._problem
         return self._active
 
-    async def refresh(self) -> None:
-        """Reads the alias and takes up the release that it names, if it may answer."""
+    def answering(self, route: Route) -> ActiveRelease:
+        """See `AnsweringRelease`."""
+        if route.release is not None:
+            return self.kept(route.release)
+        trial = self._trial
+        if trial is not None and trial.canary > 0:
+            candidate = self._kept.get(trial.release)
+            if candidate is not None and falls_within(trial.canary, b"canary" + route.key()):
+                return candidate
+        return self.active()
+
+    def shadowing(self, route: Route, answered: ActiveRelease) -> ActiveRelease | None:
+        """The candidate that gets a copy of a search that the active release answered, if any."""
+        trial = self._trial
+        if trial is None or trial.shadow == 0 or answered is not self._active:
+            return None
+        if route.release is not None or not falls_within(trial.shadow, b"shadow" + route.key()):
+            return None
+        return self._kept.get(trial.release)
+
+    def kept(self, release_id: str) -> ActiveRelease:
+        """A release that is kept in step, by id; NotFound if there is no such one."""
+        if self._active is not None and self._active.id == release_id:
+            return self._active
         try:
-            name = await self._index.active()
-            if name is None:
+            return self._kept[release_id]
+        except KeyError as exc:
+            known = ", ".join(sorted(self._kept)) or "none"
+            raise NotFound(
+                f"No collection of release {release_id!r} is kept here; kept: {known}.",
+                field="release",
+            ) from exc
+
+    def beside(self, into: ActiveRelease) -> list[ActiveRelease]:
+        """See `gateway.services.catalog.KeptReleases`. Nothing is kept in step with a collection
+        that does not answer, nor did before the last change."""
+        name = into.collection.name
+        answers = self._active is not None and self._active.collection.name == name
+        if not answers and name != self._before:
+            return []
+        return [kept for other, kept in self._kept.items() if other != name]
+
+    async def refresh(self) -> None:
+        """Reads the aliases and collections, and takes up what they say, if it may answer."""
+        async with self._refreshing:  # a slow one must not undo what a later one has read
+            await self._refresh()
+
+    def all_kept(self) -> list[ActiveRelease]:
+        """The active release, if there is one, and those kept in step with it."""
+        answering = [] if self._active is None else [self._active]
+        return answering + [kept for kept in self._kept.values() if kept not in answering]
+
+    async def _refresh(self) -> None:
+        try:
+            aliases = await self._index.aliases()
+            if aliases.active is None:
                 raise BackendUnavailable(
                     "No release is active yet: index a catalogue with `lookalike index`."
                 )
-            if self._active is None or self._active.collection.name != name:
-                self._take(await self._guarded(name))
+            if self._active is None or self._active.collection.name != aliases.active:
+                self._take(await self._guarded(aliases.active))
+            await self._keep(await self._index.collections())
+            self._trial = aliases.trial
         except BackendUnavailable as exc:
             # The store being away does not change which release is right: keep answering what
             # can be answered; each request meets the store's own error.
@@ -99,6 +190,26 @@ class ActiveReleases:
         while True:
             await asyncio.sleep(FOLLOW_INTERVAL_S)
             await self.refresh()
+
+    async def _keep(self, collections: Sequence[str]) -> None:
+        """Takes up collections that appeared, and lets go of those that are gone."""
+        for gone in self._kept.keys() - set(collections):
+            del self._kept[gone]
+            self._loaded.pop(gone, None)
+            log.info("release %s is kept no more", gone)
+        for name in collections:
+            if name in self._kept or time.monotonic() < self._retry_at_s.get(name, 0.0):
+                continue
+            try:
+                self._kept[name] = await self._guarded(name)
+                log.info("release %s is kept in step", name)
+            except BackendUnavailable:
+                raise
+            except LookalikeError as exc:
+                # Somebody else's collection, or one whose release is not in this repository.
+                if name not in self._retry_at_s:
+                    log.warning("the collection %s is passed over: %s", name, exc.detail)
+                self._retry_at_s[name] = time.monotonic() + RETRY_S
 
     async def release(self, release_id: str) -> LoadedRelease:
         """A release's files, read once per process; NotFound or ReleaseInvalid as `load` raises."""
@@ -134,6 +245,7 @@ class ActiveReleases:
     def _take(self, active: ActiveRelease) -> None:
         if self._active is not None:
             self._metrics.active_release.labels(self._active.id).set(0)
+            self._before = self._active.collection.name
         self._active = active
         self._metrics.active_release.labels(active.id).set(1)
         log.info("release %s is active", active.id)

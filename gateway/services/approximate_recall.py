@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gateway.domain.deadline import Deadline
+from gateway.domain.ports import CollectionInfo
 from gateway.domain.query import Beam, Exact, Mode, Query, SearchResult
 from gateway.services.evaluation import Done
 from gateway.services.golden_set import GoldenQuery
@@ -39,17 +40,28 @@ class BeamPoint:
 
 @dataclass(frozen=True, slots=True)
 class BeamCurve:
-    """Recall against latency over `queries` queries, and exact search beside it."""
+    """Recall against latency over `queries` queries, and exact search beside it.
+
+    `graph` is whether a graph is walked at all. A collection of few `points` is scanned: then every
+    beam finds everything, and `ef` means nothing.
+    """
 
     queries: int
+    points: int
+    graph: bool
     exact: Latency
     beams: tuple[BeamPoint, ...]
 
 
 async def measure_beams(
-    service: SearchService, golden: Sequence[GoldenQuery], beams: Sequence[int], done: Done
+    service: SearchService,
+    golden: Sequence[GoldenQuery],
+    beams: Sequence[int],
+    collection: CollectionInfo,
+    done: Done,
 ) -> BeamCurve:
-    """Each query by its vector alone, exactly and with each beam; `done` counts the passes."""
+    """Each query by its vector alone, exactly and with each beam; `done` counts the passes.
+    `collection` is the one that `service` searches."""
     queries = [
         replace(g.query, mode=Mode.VECTOR, limit=DEPTH, offset=0, fields=("id",)) for g in golden
     ]
@@ -63,7 +75,13 @@ async def measure_beams(
         recalls = [recall(t, f) for t, f in zip(truth, found, strict=True)]
         points.append(BeamPoint(ef, float(np.mean(recalls)), _latency(found)))
         done(number)
-    return BeamCurve(len(queries), _latency(truth), tuple(points))
+    return BeamCurve(
+        queries=len(queries),
+        points=collection.points,
+        graph=collection.graph,
+        exact=_latency(truth),
+        beams=tuple(points),
+    )
 
 
 def recall(truth: SearchResult, found: SearchResult) -> float:

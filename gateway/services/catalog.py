@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+import logging
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from gateway.domain.deadline import Deadline
-from gateway.domain.errors import CatalogInvalid, LookalikeError, SpaceMismatch
-from gateway.domain.items import Item, point_id
-from gateway.domain.payload import digest, picture_no, to_payload
-from gateway.domain.ports import (
-    CatalogIndex,
-    LexicalModel,
-    PictureSource,
-    Point,
-    StoredPoint,
-)
-from gateway.domain.vectors import Vector
-from gateway.preprocess.image import Pixels
+from gateway.domain.errors import CatalogInvalid, LookalikeError, NotFound
+from gateway.domain.items import Item
+from gateway.domain.ports import PictureSource
 from gateway.services.active_release import ActiveRelease
-from gateway.services.encoder import Encoder
+from gateway.services.item_writer import ItemOutcome, ItemWriter
+from gateway.services.picture_memo import PictureMemo
+from gateway.telemetry import Metrics
 
-# One inference request carries this many pictures: enough to fill a batch, few enough that an
-# interactive request behind it waits for milliseconds.
-BULK_ROWS = 16
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
 # Items worked on at once by `index`: while one chunk infers, the next are read and decoded.
 CHUNK_ITEMS = 32
 CHUNKS_IN_FLIGHT = 3
@@ -38,51 +32,34 @@ MAX_PICTURES = 100
 MAX_ID_CHARS = 256
 
 
-@dataclass(frozen=True, slots=True)
-class ItemOutcome:
-    """What became of one item. `error` is why it is not in the index; `skipped` are the pictures
-    that could not be used although the item is; `embedded` counts new vectors."""
+class KeptReleases(Protocol):
+    """Who says which other releases' collections a write goes to."""
 
-    item_id: str
-    embedded: int = 0
-    skipped: tuple[LookalikeError, ...] = ()
-    error: LookalikeError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Picture:
-    """A picture on its way: with a vector already, or with pixels to be embedded."""
-
-    number: int
-    digest: str
-    pixels: Pixels | None = None
-    vector: Vector | None = None
-
-
-@dataclass(slots=True)
-class _Work:
-    """An item on its way."""
-
-    item: Item
-    stored: list[StoredPoint]
-    pictures: list[_Picture]
-    skipped: list[LookalikeError]
+    def beside(self, into: ActiveRelease) -> Sequence[ActiveRelease]:
+        """Those that are kept in step with `into`: the one before, and one that is being built."""
+        ...
 
 
 class CatalogService:
-    """Everything that writes the catalogue."""
+    """Everything that writes the catalogue, one writer at a time to an item.
+
+    A write goes to the active release's collection, and then to those that are kept in step with
+    it. Only the first decides what the caller hears: a shop's change must not fail because of a
+    candidate. Where such a copy fails, the item is taken out of that collection, so that it is
+    seen to be incomplete, and the next build puts it back.
+    """
 
     def __init__(
         self,
-        index: CatalogIndex,
-        encoder: Encoder,
-        lexical: LexicalModel,
+        writer: ItemWriter,
         pictures: PictureSource,
+        kept: KeptReleases,
+        metrics: Metrics,
     ) -> None:
-        self._index = index
-        self._encoder = encoder
-        self._lexical = lexical
+        self._writer = writer
         self._pictures = pictures
+        self._kept = kept
+        self._metrics = metrics
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def upsert(
@@ -94,17 +71,31 @@ class CatalogService:
         unreachable server, is raised.
         """
         good = {item.id: item for item in items if _problem(item, items) is None}
+        outcomes: dict[str, ItemOutcome] = {}
         async with AsyncExitStack() as stack:
             for item_id in sorted(good):  # one order for all, so that no two writers deadlock
                 await stack.enter_async_context(self._lock(item_id))
-            works = await asyncio.gather(*(self._prepare(i, into, deadline) for i in good.values()))
-            embedded = await self._embed(works, into, deadline)
-            await self._write(works, embedded, into)
-        outcomes = {work.item.id: _outcome(work) for work in works}
+            rest = iter(good.values())
+            while chunk := list(islice(rest, CHUNK_ITEMS)):
+                for outcome in await _to_its_end(self._upsert(chunk, into, deadline)):
+                    outcomes[outcome.item_id] = outcome
         return [
             outcomes.get(item.id) or ItemOutcome(item.id, error=_problem(item, items))
             for item in items
         ]
+
+    async def _upsert(
+        self, items: Sequence[Item], into: ActiveRelease, deadline: Deadline
+    ) -> list[ItemOutcome]:
+        others = self._kept.beside(into)
+        # Every release must see the same bytes, also if the picture changes meanwhile.
+        pictures = PictureMemo(self._pictures) if others else self._pictures
+        outcomes = await self._writer.write(items, into, pictures, deadline)
+        failed = {outcome.item_id for outcome in outcomes if outcome.error is not None}
+        written = [item for item in items if item.id not in failed]
+        for other in others:
+            await self._copy(written, other, pictures, deadline)
+        return outcomes
 
     async def delete(
         self, item_ids: Sequence[str], into: ActiveRelease, deadline: Deadline
@@ -113,12 +104,43 @@ class CatalogService:
         found = []
         for item_id in item_ids:
             async with self._lock(item_id):
-                points = await self._index.item_points(into.collection.name, item_id, deadline)
-                ids = [point.id for point in points]
-                if ids:
-                    await self._index.delete_points(into.collection.name, ids)
-                found.append(bool(ids))
+                found.append(await _to_its_end(self._delete(item_id, into, deadline)))
         return found
+
+    async def _delete(self, item_id: str, into: ActiveRelease, deadline: Deadline) -> bool:
+        found = await self._writer.remove(item_id, into, deadline)
+        for other in self._kept.beside(into):
+            await self._remove(item_id, other, deadline)
+        return found
+
+    async def _copy(
+        self,
+        items: Sequence[Item],
+        other: ActiveRelease,
+        pictures: PictureSource,
+        deadline: Deadline,
+    ) -> None:
+        try:
+            outcomes = await self._writer.write(items, other, pictures, deadline)
+            lost = [(outcome.item_id, outcome.error) for outcome in outcomes if outcome.error]
+        except NotFound:
+            return  # the collection is being retired
+        except LookalikeError as exc:
+            lost = [(item.id, exc) for item in items]
+        for item_id, why in lost:
+            log.warning("%s could not be copied to %s: %s", item_id, other.id, why.detail)
+            self._metrics.out_of_step.labels(other.id).inc()
+            await self._remove(item_id, other, Deadline.after(CHUNK_TIMEOUT_S))
+
+    async def _remove(self, item_id: str, other: ActiveRelease, deadline: Deadline) -> None:
+        try:
+            await self._writer.remove(item_id, other, deadline)
+        except NotFound:
+            return  # the collection is being retired
+        except LookalikeError as exc:
+            # The next comparison of the two collections finds it.
+            log.warning("%s could not be removed from %s: %s", item_id, other.id, exc.detail)
+            self._metrics.out_of_step.labels(other.id).inc()
 
     async def index(
         self, items: Iterable[Item], into: ActiveRelease
@@ -146,88 +168,6 @@ class CatalogService:
             for task in running:
                 task.cancel()
 
-    async def _prepare(self, item: Item, into: ActiveRelease, deadline: Deadline) -> _Work:
-        """Reads and decodes an item's pictures, as far as their vectors are not known already."""
-        stored = await self._index.item_points(into.collection.name, item.id, deadline)
-        known = {picture_no(point.payload): point for point in stored}
-        work = _Work(item, stored, [], [])
-        for number, uri in enumerate(item.pictures):
-            before = known.get(number)
-            try:
-                work.pictures.append(await self._picture(number, uri, before, into))
-            except SpaceMismatch:
-                raise
-            except LookalikeError as problem:
-                work.skipped.append(problem)
-                if before is not None and before.payload["pictures"][number] == uri:
-                    # The same address gave a picture before: a hiccup must not lose the item.
-                    kept = _Picture(number, digest(before.payload), vector=before.image)
-                    work.pictures.append(kept)
-        return work
-
-    async def _picture(
-        self, number: int, uri: str, before: StoredPoint | None, into: ActiveRelease
-    ) -> _Picture:
-        data = await self._pictures.read(uri)
-        sha = hashlib.sha256(data).hexdigest()
-        if before is not None and digest(before.payload) == sha:
-            return _Picture(number, sha, vector=before.image)
-        return _Picture(number, sha, pixels=await self._encoder.pixels(data, None, into.loaded))
-
-    async def _embed(
-        self, works: Sequence[_Work], into: ActiveRelease, deadline: Deadline
-    ) -> dict[tuple[str, int], Vector]:
-        """Vectors of all pictures that have none yet, by item and picture number."""
-        keys, pixels = [], []
-        for work in works:
-            for picture in work.pictures:
-                if picture.pixels is not None:
-                    keys.append((work.item.id, picture.number))
-                    pixels.append(picture.pixels)
-        vectors: list[Vector] = []
-        for start in range(0, len(pixels), BULK_ROWS):
-            rows = pixels[start : start + BULK_ROWS]
-            vectors += list(await self._encoder.pictures(rows, into.loaded, deadline))
-        return dict(zip(keys, vectors, strict=True))
-
-    async def _write(
-        self,
-        works: Sequence[_Work],
-        embedded: dict[tuple[str, int], Vector],
-        into: ActiveRelease,
-    ) -> None:
-        """Replaces changed points and removes those whose picture is no longer the item's."""
-        points: list[Point] = []
-        surplus: list[str] = []
-        for work in works:
-            if not work.pictures:
-                continue  # nothing usable: whatever is there stays
-            wanted = self._points(work, embedded)
-            same = {point.id: point.payload for point in work.stored}
-            points += [point for point in wanted if same.get(point.id) != point.payload]
-            surplus += sorted(same.keys() - {point.id for point in wanted})
-        if points:
-            await self._index.upsert(into.collection.name, points)
-        if surplus:
-            await self._index.delete_points(into.collection.name, surplus)
-
-    def _points(self, work: _Work, embedded: dict[tuple[str, int], Vector]) -> list[Point]:
-        words = self._lexical.document(work.item.lexical_text())
-        points = []
-        for picture in work.pictures:
-            vector = picture.vector
-            if vector is None:
-                vector = embedded[work.item.id, picture.number]
-            points.append(
-                Point(
-                    id=point_id(work.item.id, picture.number),
-                    image=vector,
-                    text=words,
-                    payload=to_payload(work.item, picture.number, picture.digest),
-                )
-            )
-        return points
-
     def _lock(self, item_id: str) -> asyncio.Lock:
         """One writer at a time to an item; the lock lives while somebody holds or awaits it."""
         lock = self._locks.get(item_id)
@@ -236,15 +176,14 @@ class CatalogService:
         return lock
 
 
-def _outcome(work: _Work) -> ItemOutcome:
-    if not work.pictures:
-        reason = work.skipped[0].detail
-        return ItemOutcome(
-            work.item.id,
-            error=CatalogInvalid(f"None of its pictures can be used: {reason}", field="pictures"),
-        )
-    embedded = sum(picture.pixels is not None for picture in work.pictures)
-    return ItemOutcome(work.item.id, embedded, tuple(work.skipped))
+async def _to_its_end(work: Coroutine[None, None, T]) -> T:
+    """A caller that goes away must not leave a change in one collection and not in the next."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 def _problem(item: Item, batch: Sequence[Item]) -> LookalikeError | None:

@@ -56,7 +56,9 @@ class Encoder:
         limits: PictureLimits,
         workers: Executor,
         cache: TextVectorCache,
+        priority: Priority = Priority.INTERACTIVE,
     ) -> None:
+        self._priority = priority
         self._inference = inference
         self._limits = limits
         self._workers = workers
@@ -74,7 +76,7 @@ class Encoder:
             row = loaded.tokenizer.encode(text)
         with timings.stage("infer"):
             vectors = await self._inference.infer(
-                release.text.model, TEXT_INPUT, row[np.newaxis], deadline, Priority.INTERACTIVE
+                release.text.model, TEXT_INPUT, row[np.newaxis], deadline, self._priority
             )
         vector: Vector = vectors[0]
         self._cache.put(release.fingerprint, text, vector)
@@ -100,7 +102,7 @@ class Encoder:
                 IMAGE_INPUT,
                 pixels[np.newaxis],
                 deadline,
-                Priority.INTERACTIVE,
+                self._priority,
             )
         vector: Vector = vectors[0]
         return vector

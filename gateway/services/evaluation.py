@@ -9,11 +9,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from gateway.domain.errors import GoldenInvalid, InvalidQuery, NotFound
+from gateway.domain.deadline import Deadline
+from gateway.domain.errors import GoldenInvalid, InvalidQuery, NotFound, Overloaded
 from gateway.domain.query import SearchResult
 from gateway.services.golden_set import GoldenQuery, QueryKind
 from gateway.services.retrieval_metrics import (
-    DEPTH,
     Difference,
     Estimate,
     Judged,
@@ -26,6 +26,8 @@ from gateway.services.subject import Method, Subject
 
 # Searches under way at once: enough for Triton to make batches, far from shedding.
 IN_FLIGHT = 8
+# How long a measurement gives way to others before it is given up.
+PATIENCE_S = 60.0
 UNKNOWN_SHOWN = 3
 
 Done = Callable[[int], None]
@@ -85,7 +87,8 @@ class Evaluation:
 class Comparison:
     """The second release minus the first, by metric, over all queries and by kind.
 
-    `overlap` is the mean fraction of the first DEPTH answers that both give.
+    `overlap` is the mean fraction of the first ten answers that both give, out of as many as the
+    longer of the two answers has.
     """
 
     first: str
@@ -190,8 +193,7 @@ def compare_releases(first: Evaluation, second: Evaluation, seed: int) -> Compar
             seed,
         )
     shared = [
-        len(set(a.ranking) & set(b.ranking)) / DEPTH
-        for a, b in zip(first.outcomes, second.outcomes, strict=True)
+        _shared(a.ranking, b.ranking) for a, b in zip(first.outcomes, second.outcomes, strict=True)
     ]
     return Comparison(
         first=first.release,
@@ -217,13 +219,17 @@ def worst(evaluation: Evaluation, most: int) -> list[Outcome]:
 async def each(
     rows: Sequence[Row], work: Callable[[Row], Awaitable[Result]], done: Done
 ) -> list[Result]:
-    """`work` on every row, IN_FLIGHT at once; the results in the order of the rows."""
+    """`work` on every row, IN_FLIGHT at once; the results in the order of the rows.
+
+    Measuring gives way to shoppers: what is refused for want of room is tried again, and raises
+    Overloaded after PATIENCE_S.
+    """
     results: dict[int, Result] = {}
     waiting = iter(enumerate(rows))
 
     async def worker() -> None:
         for number, row in waiting:
-            results[number] = await work(row)
+            results[number] = await _patiently(work, row)
             done(len(results))
 
     try:
@@ -234,6 +240,23 @@ async def each(
         # The first fault is the answer; the other searches were cancelled because of it.
         raise failures.exceptions[0] from failures
     return [results[number] for number in range(len(rows))]
+
+
+async def _patiently(work: Callable[[Row], Awaitable[Result]], row: Row) -> Result:
+    until = Deadline.after(PATIENCE_S)
+    while True:
+        try:
+            return await work(row)
+        except Overloaded as exc:
+            if until.remaining_s() <= exc.retry_after_s:
+                raise
+            await asyncio.sleep(exc.retry_after_s)
+
+
+def _shared(first: Sequence[str], second: Sequence[str]) -> float:
+    """How much two rankings have in common, from 0 to 1; two empty ones are alike."""
+    longer = max(len(first), len(second))
+    return len(set(first) & set(second)) / longer if longer else 1.0
 
 
 def _outcome(query: GoldenQuery, result: SearchResult, metrics: Mapping[str, float]) -> Outcome:

@@ -25,6 +25,7 @@ from gateway.services.retrieval_metrics import Difference, score
 from gateway.services.subject import Method, Subject
 
 TUNED_METRIC = "ndcg@10"
+ALL = "all"
 MIN_QUERIES = 4
 # Qdrant's weight divides a leg's ranks (`LegWeights`), and RRF_K is 60: between 1 and 0.3 little
 # changes, below 0.05 only a leg's very first ranks still count.
@@ -56,8 +57,9 @@ class LegReport:
     """The methods on the held-out half. `columns` are methods in the order of the table, each
     with all queries that have words, then by kind and by variant.
 
-    `gain` is tuned minus equal weights; `words_or_vectors` is vectors minus words, by variant:
-    the evidence for what `mode: auto` should do.
+    `gain` is tuned minus equal weights, by metric; `words_or_vectors` is vectors minus words in
+    TUNED_METRIC, over ALL and by variant: the evidence for what `mode: auto` should do. Both are
+    paired: query by query, on the held-out half (`gateway.services.retrieval_metrics.compare`).
     """
 
     release: str
@@ -75,9 +77,9 @@ async def tune(
 ) -> LegReport:
     """Tries GRID on one half of the queries with words, and compares the legs on the other.
 
-    Raises GoldenInvalid if fewer than MIN_QUERIES queries have words.
+    Raises GoldenInvalid if fewer than MIN_QUERIES queries have words that are wanted.
     """
-    worded = [g for g in golden if any(isinstance(p, TextPart) for p in g.query.parts)]
+    worded = [g for g in golden if _has_words(g)]
     if len(worded) < MIN_QUERIES:
         raise GoldenInvalid(
             f"Tuning needs at least {MIN_QUERIES} queries with words; there are {len(worded)}."
@@ -103,6 +105,11 @@ async def tune(
     )
 
 
+def _has_words(golden: GoldenQuery) -> bool:
+    """Whether full text can answer: words with a negative weight are not searched for."""
+    return any(isinstance(part, TextPart) and part.weight > 0 for part in golden.query.parts)
+
+
 async def _try(
     subject: Subject, golden: Sequence[GoldenQuery], done: Done
 ) -> tuple[GridPoint, ...]:
@@ -122,7 +129,7 @@ def _after(before: int, done: Done) -> Done:
 
 
 def _by_variant(words: Evaluation, vectors: Evaluation, seed: int) -> dict[str, Difference]:
-    found = {}
+    found = {ALL: compare_releases(words, vectors, seed).overall[TUNED_METRIC]}
     for group in words.variants:
         found[group.name] = compare_releases(
             _only(words, group), _only(vectors, group), seed

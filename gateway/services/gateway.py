@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from gateway.services.active_release import ActiveReleases
 from gateway.services.catalog import CatalogService
 from gateway.services.readiness import ReadinessCheck
+from gateway.services.release_lifecycle import ReleaseLifecycle
 from gateway.services.search import SearchService
+from gateway.services.shadow import Shadow
 from gateway.telemetry import Metrics
 
 
@@ -19,6 +21,8 @@ class Gateway:
     catalog: CatalogService
     releases: ActiveReleases
     readiness: ReadinessCheck
+    lifecycle: ReleaseLifecycle
+    shadow: Shadow
     metrics: Metrics
     timeouts: Timeouts
 

@@ -11,7 +11,9 @@ from gateway.domain.items import Item
 from gateway.domain.payload import BASE_FIELDS
 from gateway.domain.ports import CatalogIndex, CollectionSpec
 from gateway.services.active_release import ActiveRelease, ActiveReleases
-from gateway.services.catalog import CatalogService, ItemOutcome
+from gateway.services.catalog import CatalogService
+from gateway.services.item_writer import ItemOutcome
+from gateway.services.towers import Towers
 
 # Reasons kept for the report; beyond this only the count goes on.
 MAX_PROBLEMS_KEPT = 1_000
@@ -42,11 +44,16 @@ class Indexing:
     """Fills collections. `done` callbacks get the number of items finished so far."""
 
     def __init__(
-        self, index: CatalogIndex, releases: ActiveReleases, catalog: CatalogService
+        self,
+        index: CatalogIndex,
+        releases: ActiveReleases,
+        catalog: CatalogService,
+        towers: Towers,
     ) -> None:
         self._index = index
         self._releases = releases
         self._catalog = catalog
+        self._towers = towers
 
     async def run(
         self,
@@ -76,6 +83,7 @@ class Indexing:
     async def _collection(self, release_id: str, fields: Mapping[str, FieldType]) -> ActiveRelease:
         loaded = await self._releases.release(release_id)
         release = loaded.release
+        await self._towers.load(release)
         spec = CollectionSpec(
             release.id, release.dim, release.fingerprint, {**BASE_FIELDS, **fields}
         )

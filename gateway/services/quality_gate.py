@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gateway.domain.errors import StartupProblem
 from gateway.services.evaluation import Evaluation
 from gateway.services.golden_set import QueryKind
-from gateway.services.retrieval_metrics import METRICS
+from gateway.services.retrieval_metrics import METRICS, Estimate
 
 _FORM = re.compile(r"(?:(?P<kind>\w+):)?(?P<metric>[a-z]+@\d+)=(?P<least>[0-9.]+)")
 
@@ -29,15 +29,19 @@ class Floor:
 
 @dataclass(frozen=True, slots=True)
 class FloorResult:
-    """A floor and what was found; `mean` None if the golden set has no such query."""
+    """A floor and what was found; `found` None if the golden set has no such query.
+
+    The mean decides. Its interval is for the reader: one that holds the floor says that another
+    draw of queries could have ended otherwise.
+    """
 
     floor: Floor
-    mean: float | None
+    found: Estimate | None
 
     @property
     def held(self) -> bool:
         """Whether the release may pass. What was not measured does not."""
-        return self.mean is not None and self.mean >= self.floor.least
+        return self.found is not None and self.found.mean >= self.floor.least
 
 
 def parse_floor(text: str) -> Floor:
@@ -64,14 +68,14 @@ def parse_floor(text: str) -> Floor:
 
 
 def check_floors(evaluation: Evaluation, floors: Sequence[Floor]) -> tuple[FloorResult, ...]:
-    """Each floor with the mean that it is under."""
-    return tuple(FloorResult(floor, _mean(evaluation, floor)) for floor in floors)
+    """Each floor with what it is under."""
+    return tuple(FloorResult(floor, _found(evaluation, floor)) for floor in floors)
 
 
-def _mean(evaluation: Evaluation, floor: Floor) -> float | None:
+def _found(evaluation: Evaluation, floor: Floor) -> Estimate | None:
     if floor.kind is None:
-        return evaluation.overall.metrics[floor.metric].mean
+        return evaluation.overall.metrics[floor.metric]
     for group in evaluation.kinds:
         if group.name == floor.kind:
-            return group.metrics[floor.metric].mean
+            return group.metrics[floor.metric]
     return None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from gateway.domain.deadline import Deadline
@@ -11,9 +14,11 @@ from gateway.domain.payload import public
 from gateway.domain.ports import CatalogIndex, LexicalModel
 from gateway.domain.query import (
     BestScore,
+    Caller,
     Diversify,
     Facets,
     Hit,
+    ImagePart,
     LegWeights,
     Mode,
     Query,
@@ -25,7 +30,7 @@ from gateway.domain.query import (
     TextPart,
 )
 from gateway.domain.vectors import Vector
-from gateway.services.active_release import ActiveRelease, AnsweringRelease
+from gateway.services.active_release import ActiveRelease, AnsweringRelease, Route
 from gateway.services.admission import Admission
 from gateway.services.part_vectors import PartVectors, combined, no_such_item
 from gateway.services.query_check import check_parts, check_query, resolve_mode
@@ -33,12 +38,27 @@ from gateway.services.side_by_side import side_by_side
 from gateway.telemetry import Timings
 
 EQUAL_WEIGHTS = LegWeights()
+ANYBODY = Caller()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A search that was answered: which way it came, by which release, in how many seconds."""
+
+    query: Query
+    route: Route
+    by: ActiveRelease
+    result: SearchResult
+    seconds: float
+
+
+Observer = Callable[[Answered], None]
 
 
 class SearchService:
     """Everything that reads the catalogue."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts it is made of
         self,
         releases: AnsweringRelease,
         vectors: PartVectors,
@@ -46,6 +66,7 @@ class SearchService:
         lexical: LexicalModel,
         admission: Admission,
         weights: LegWeights = EQUAL_WEIGHTS,
+        observe: Observer | None = None,
     ) -> None:
         self._releases = releases
         self._vectors = vectors
@@ -53,23 +74,32 @@ class SearchService:
         self._lexical = lexical
         self._admission = admission
         self._weights = weights
+        self._observe = observe
 
-    async def search(self, query: Query, deadline: Deadline) -> SearchResult:
+    async def search(
+        self, query: Query, deadline: Deadline, caller: Caller = ANYBODY
+    ) -> SearchResult:
         """The items that answer `query`, best first, wholly from one release.
 
         Raises InvalidQuery for a query that cannot be answered, NotFound for an unknown item in
         it, Overloaded, DeadlineExceeded, BackendUnavailable, SpaceMismatch.
         """
         with self._admission.admitted():
-            active = self._releases.active()
+            route = Route(partial(_key, query, caller), caller.release)
+            active = self._releases.answering(route)
             check_query(query, active)
             timings = Timings(self._admission.metrics)
+            started_s = time.perf_counter()
             mode = resolve_mode(query)
             by = await self._searched_by(query, mode, active, deadline, timings)
             plan = self._plan(query, mode, by)
             with timings.stage("search"):
                 hits, facets = await self._found(active.collection.name, plan, query, deadline)
-            return SearchResult(tuple(hits), active.id, mode, timings.seconds, facets)
+            self._admission.metrics.searches.labels(active.id).inc()
+            result = SearchResult(tuple(hits), active.id, mode, timings.seconds, facets)
+            if self._observe is not None:
+                self._observe(Answered(query, route, active, result, _since(started_s)))
+            return result
 
     async def embed(
         self, parts: Sequence[QueryPart], deadline: Deadline
@@ -154,3 +184,17 @@ def _second(query: Query, by: Vector | BestScore | None) -> Rescore | Diversify 
 def _this_hour() -> datetime:
     """Whole hours, so that the pages of one search are cut from one ranking."""
     return datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def _key(query: Query, caller: Caller) -> bytes:
+    """What a canary's share is taken of: the shopper, or else what is asked for, so that further
+    pages come from the same release."""
+    if caller.user is not None:
+        return caller.user.encode()
+    return b"".join(
+        part.data if isinstance(part, ImagePart) else repr(part).encode() for part in query.parts
+    )
+
+
+def _since(started_s: float) -> float:
+    return time.perf_counter() - started_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,8 @@ from gateway.domain import payload as payloads
 from gateway.domain.deadline import Deadline
 from gateway.domain.errors import DeadlineExceeded, NotFound, SpaceMismatch
 from gateway.domain.items import point_id
-from gateway.domain.ports import CatalogIndex, CollectionInfo, Point
+from gateway.domain.ports import Aliases, CatalogIndex, CollectionInfo, Point
+from gateway.domain.trial import Trial
 from tests.contract.catalog import (
     ALL_FIELDS,
     DIM,
@@ -66,6 +68,7 @@ async def test_every_other_call_on_an_unknown_collection_is_not_found(
         index.search("nowhere", query, soon),
         index.activate("nowhere"),
         index.optimize("nowhere"),
+        index.set_trial(Trial("nowhere", 0.5)),
         anext(aiter(index.payloads("nowhere"))),
     ):
         with pytest.raises(NotFound):
@@ -93,11 +96,62 @@ async def test_the_alias_points_where_it_was_last_moved(index: CatalogIndex) -> 
         assert await index.active() == name
 
 
-async def test_the_alias_goes_with_its_collection(index: CatalogIndex) -> None:
+async def test_an_activation_remembers_what_to_go_back_to(index: CatalogIndex) -> None:
+    assert await index.aliases() == Aliases()
+    for name in ("shoes-v1", "shoes-v2"):
+        await index.create(replace(SPEC, name=name))
+    await index.activate("shoes-v1")
+    assert await index.aliases() == Aliases("shoes-v1", None)
+    await index.activate("shoes-v2")
+    assert await index.aliases() == Aliases("shoes-v2", "shoes-v1")
+    await index.activate("shoes-v2")
+    assert await index.aliases() == Aliases("shoes-v2", "shoes-v1")
+    await index.activate("shoes-v1")
+    assert await index.aliases() == Aliases("shoes-v1", "shoes-v2")
+
+
+async def test_a_trial_is_read_as_it_was_set_and_ends_with_activation(index: CatalogIndex) -> None:
+    for name in ("shoes-v1", "shoes-v2"):
+        await index.create(replace(SPEC, name=name))
+    await index.activate("shoes-v1")
+    for trial in (Trial("shoes-v2", 0.05, 1.0), Trial("shoes-v2", 0.0001, 0.0), None):
+        await index.set_trial(trial)
+        assert await index.aliases() == Aliases("shoes-v1", None, trial)
+    await index.set_trial(Trial("shoes-v2", 0.5))
+    await index.activate("shoes-v2")
+    assert await index.aliases() == Aliases("shoes-v2", "shoes-v1", None)
+
+
+async def test_the_aliases_go_with_their_collection(index: CatalogIndex) -> None:
+    for name in ("shoes-v1", "shoes-v2", "shoes-v3"):
+        await index.create(replace(SPEC, name=name))
+        await index.activate(name)
+    await index.set_trial(Trial("shoes-v1", 0.5))
+    await index.drop("shoes-v1")
+    assert await index.aliases() == Aliases("shoes-v3", "shoes-v2", None)
+    await index.drop("shoes-v2")
+    assert await index.aliases() == Aliases("shoes-v3")
+    await index.drop("shoes-v3")
+    assert await index.aliases() == Aliases()
+
+
+async def test_collections_are_listed_by_name(index: CatalogIndex) -> None:
+    assert await index.collections() == []
+    for name in ("shoes-v2", "shoes-v1"):
+        await index.create(replace(SPEC, name=name))
+    assert await index.collections() == ["shoes-v1", "shoes-v2"]
+    await index.drop("shoes-v1")
+    assert await index.collections() == ["shoes-v2"]
+
+
+async def test_a_collection_knows_when_it_was_made(index: CatalogIndex) -> None:
+    before = time.time()
     await index.create(SPEC)
-    await index.activate(SPEC.name)
-    await index.drop(SPEC.name)
-    assert await index.active() is None
+    info = await index.describe(SPEC.name)
+    assert info is not None
+    assert info.green
+    assert info.made_at_s is not None
+    assert before <= info.made_at_s <= time.time()
 
 
 async def test_an_items_points_come_back_bit_for_bit_in_the_order_of_its_pictures(

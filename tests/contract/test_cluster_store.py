@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from qdrant_client import AsyncQdrantClient, models
 
-from gateway.adapters.qdrant_cluster import ALIAS, ClusterIndex
+from gateway.adapters.qdrant_cluster import ClusterIndex
+from gateway.adapters.qdrant_cluster_aliases import ACTIVE
 from gateway.adapters.qdrant_cluster_client import ClusterOptions
 from gateway.domain.deadline import Deadline
 from gateway.domain.errors import (
@@ -176,7 +177,7 @@ async def test_the_server_is_told_of_alias_and_field_types() -> None:
         other = AsyncQdrantClient(
             host="127.0.0.1", grpc_port=port, prefer_grpc=True, check_compatibility=False
         )
-        info = await other.get_collection(ALIAS)
+        info = await other.get_collection(ACTIVE)
         assert {key: str(field.data_type.value) for key, field in info.payload_schema.items()} == {
             key: str(kind) for key, kind in ALL_FIELDS.items()
         }

@@ -254,4 +254,7 @@ async def test_a_small_collection_is_not_optimised(tmp_path: Path) -> None:
     await index.upsert(SPEC.name, shelf(1, items=5).points())
     await index.optimize(SPEC.name)
     assert [p.name for p in (tmp_path / "collections" / SPEC.name).glob("shard-*")] == ["shard-1"]
+    info = await index.describe(SPEC.name)
+    assert info is not None
+    assert info.graph is False
     await index.close()

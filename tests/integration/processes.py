@@ -14,24 +14,26 @@ LOOKALIKE = [sys.executable, "-m", "gateway"]
 ROOT = Path(__file__).parents[2]
 
 
-def environment(settings: Mapping[str, str]) -> dict[str, str]:
+def environment(settings: Mapping[str, str], columns: int = 200) -> dict[str, str]:
     """This environment with `settings` as LOOKALIKE_…, and lines that do not wrap."""
     own = {f"LOOKALIKE_{name.upper()}": value for name, value in settings.items()}
-    return os.environ | own | {"COLUMNS": "200", "PYTHONPATH": str(ROOT)}
+    return os.environ | own | {"COLUMNS": str(columns), "PYTHONPATH": str(ROOT)}
 
 
 def lookalike(
-    settings: Mapping[str, str], *arguments: str, timeout_s: float = 120
+    settings: Mapping[str, str], *arguments: str, timeout_s: float = 120, columns: int = 200
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a command to its end."""
+    """Runs a command to its end, in a terminal of so many columns."""
     return subprocess.run(
-        [*LOOKALIKE, *arguments], env=environment(settings), timeout=timeout_s,
+        [*LOOKALIKE, *arguments], env=environment(settings, columns), timeout=timeout_s,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 
 @contextmanager
-def serving(settings: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(
+    settings: Mapping[str, str], returncode: int = 0
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`lookalike serve` on a free port, and its address; its end by SIGTERM must be clean."""
     with subprocess.Popen(
         [*LOOKALIKE, "serve", "--port", "0", "--grpc-port", "0"], env=environment(settings),
@@ -42,7 +44,7 @@ def serving(settings: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen[str]
         finally:
             process.terminate()
             _, said = process.communicate(timeout=60)
-        assert process.returncode == 0, said
+        assert process.returncode == returncode, said
         assert "Traceback" not in said, said
 
 

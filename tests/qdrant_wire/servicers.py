@@ -83,6 +83,15 @@ class Collections(collections_service_pb2_grpc.CollectionsServicer):
         done = self._local.delete_collection(request.collection_name)
         return wire.CollectionOperationResponse(result=done)
 
+    async def List(
+        self, request: wire.ListCollectionsRequest, context: Context
+    ) -> wire.ListCollectionsResponse:
+        """The names of all collections."""
+        names = [known.name for known in self._local.get_collections().collections]
+        return wire.ListCollectionsResponse(
+            collections=[wire.CollectionDescription(name=name) for name in names]
+        )
+
     async def CollectionExists(
         self, request: wire.CollectionExistsRequest, context: Context
     ) -> wire.CollectionExistsResponse:

@@ -37,6 +37,33 @@ CASES: dict[str, tuple[Judged, dict[str, float]]] = {
     "all wrong": (Judged(TEN, {"z": 1}), dict.fromkeys(METRICS, 0)),
     # What stands eleventh is not seen.
     "eleventh": (Judged((*TEN, "k"), {"k": 1}), dict.fromkeys(METRICS, 0)),
+    # Twelve right answers, ten places: recall cannot be more than 10 / 12, the ideal order is full.
+    "more right than places": (
+        Judged(TEN, dict.fromkeys((*TEN, "k", "l"), 1)),
+        {"recall@1": 1 / 12, "recall@5": 5 / 12, "recall@10": 10 / 12, "precision@1": 1,
+         "precision@5": 1, "precision@10": 1, "mrr@10": 1, "ndcg@10": 1},
+    ),
+    # Each metric at its own k: right answers at ranks 5, 6 and 10.
+    "at the edges of k": (
+        Judged(TEN, {"e": 1, "f": 1, "j": 1}),
+        {"recall@1": 0, "recall@5": 1 / 3, "recall@10": 1, "precision@1": 0, "precision@5": 1 / 5,
+         "precision@10": 3 / 10, "mrr@10": 1 / 5,
+         "ndcg@10": (1 / log2(6) + 1 / log2(7) + 1 / log2(11)) / (1 + 1 / log2(3) + 1 / log2(4))},
+    ),
+    # Equal grades tie: which of them comes first is worth the same.
+    "equal grades": (
+        Judged(("b", "a", "c"), {"a": 2, "b": 2, "c": 1}),
+        {"recall@1": 1 / 3, "precision@1": 1, "mrr@10": 1, "ndcg@10": 1},
+    ),
+    # The ranking's order counts, not the ids': trec_eval would put equal scores by id.
+    "last by name, first by rank": (
+        Judged(("z", "y", "a"), {"z": 2, "y": 1}),
+        {"recall@1": 1 / 2, "precision@5": 2 / 5, "mrr@10": 1, "ndcg@10": 1},
+    ),
+    "first by name, last by rank": (
+        Judged(("z", "y", "a"), {"a": 1}),
+        {"recall@1": 0, "recall@5": 1, "mrr@10": 1 / 3, "ndcg@10": 1 / log2(4)},
+    ),
     # Grade 0 is as good as no grade.
     "grade zero": (Judged(TEN, {"a": 0, "b": 1}), {"recall@1": 0, "recall@5": 1, "mrr@10": 1 / 2}),
 }  # fmt: skip
@@ -48,6 +75,17 @@ def test_a_metric_has_the_value_worked_out_by_hand(case: str) -> None:
     values = score([judged])
     assert tuple(values) == METRICS
     assert {name: values[name][0] for name in expected} == pytest.approx(expected, abs=1e-9)
+
+
+def test_every_metric_has_a_case_with_a_value_between_nothing_and_all() -> None:
+    between = {
+        metric
+        for _, expected in CASES.values()
+        for metric, value in expected.items()
+        if 0 < value < 1
+    }
+    # The first place is right or wrong, so precision@1 has nothing in between.
+    assert between == set(METRICS) - {"precision@1"}
 
 
 def test_queries_keep_their_order_and_do_not_mix() -> None:

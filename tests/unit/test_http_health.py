@@ -66,7 +66,7 @@ async def test_the_active_release_describes_itself(shop: Shop) -> None:
     metadata = (await shop.http.get("/v1/releases/active")).json()
     assert metadata["name"] == "colours-v1"
     assert metadata["outputs"] == [{"name": "vector", "datatype": "FP32", "shape": [-1, DIM]}]
-    assert metadata["fingerprint"] == "f1"
+    assert metadata["fingerprint"] == "fingerprint of colours-v1"
     assert metadata["filterable_fields"]["price"] == "float"
 
 
