@@ -10,8 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class Store(StrEnum):
@@ -23,6 +23,12 @@ class Store(StrEnum):
 
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+
+
+def _names(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+    return value
 
 
 class Settings(BaseSettings):
@@ -66,6 +72,15 @@ class Settings(BaseSettings):
     )
     fetch_pictures: bool = Field(
         False, description="Whether catalogue pictures named by an http(s) address are fetched."
+    )
+
+    fetch_query_images: bool = Field(
+        False, description="Whether a query may name a picture by URL, for the gateway to fetch."
+    )
+    query_image_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = Field(
+        (),
+        description="The only hosts that such pictures come from, with commas between; "
+        "`*.shop.example` is all below one. Unset: any public one.",
     )
 
     fusion_vector_weight: float = Field(

@@ -6,10 +6,14 @@ import asyncio
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import grpc.aio
 import pytest
 
-from tests.shop import ITEMS, Shop, open_shop
+from gateway.api.grpc_api import GrpcServer
+from gateway.api.v1 import lookalike_pb2_grpc
+from tests.shop import ITEMS, LIMITS, Shop, open_shop
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +37,19 @@ async def shop(indexed_folder: Path, tmp_path: Path) -> AsyncIterator[Shop]:
     await asyncio.to_thread(lambda: subprocess.run(copy, check=True))
     async with open_shop(tmp_path / "index") as opened:
         yield opened
+
+
+@pytest.fixture
+async def channel(shop: Shop) -> AsyncIterator[grpc.aio.Channel]:
+    """A connection to the shop's gRPC edge."""
+    server = GrpcServer(shop.gateway, LIMITS.max_bytes)
+    port = await server.start("127.0.0.1", 0)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as opened:
+        yield opened
+    await server.stop(0)
+
+
+@pytest.fixture
+def stub(channel: grpc.aio.Channel) -> Any:
+    """The service's stub."""
+    return lookalike_pb2_grpc.LookalikeStub(channel)  # type: ignore[no-untyped-call] # by protoc

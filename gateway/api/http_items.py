@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from gateway.api.item_schemas import BatchIn, ItemBody, ItemStatus
 from gateway.api.problems import describe
 from gateway.api.request_parts import GatewayOf, ReadDeadline, WriteDeadline, json_response
-from gateway.api.schemas import BatchIn, ItemBody, ItemStatus
 from gateway.domain.errors import NotFound
 from gateway.services.item_writer import ItemOutcome
 

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from gateway.domain.boosts import Boost
 from gateway.domain.filters import Filter
+from gateway.domain.items import Attribute, Scalar
 from gateway.domain.vectors import Vector
 
 MAX_LIMIT = 1_000
 MAX_DEPTH = 10_000  # offset + limit: deeper pages cost the index more than any shopper reads
 MAX_PARTS = 16
 MAX_TEXT_CHARS = 2_000
+MAX_URL_CHARS = 2_000
 MAX_WEIGHT = 1_000.0
+MAX_LEG_WEIGHT = 1_000.0
+MAX_BOOSTS = 8
+MAX_FACETS = 10
+MAX_BOOST_WEIGHT = 100.0
+MAX_SCALE = 1e9
+MAX_HALF_LIFE_DAYS = 36_500.0
 
 
 class Mode(StrEnum):
@@ -24,6 +34,32 @@ class Mode(StrEnum):
     VECTOR = "vector"
     TEXT = "text"
     HYBRID = "hybrid"
+
+
+class Strategy(StrEnum):
+    """How the parts of a query become one search among vectors.
+
+    `weighted_sum`: the nearest to the sum of the parts' vectors, each times its weight.
+    `average_vector`: the nearest to twice the mean of the wanted less the mean of the unwanted.
+    `best_score`: each picture by the example that it is most like; one that is most like an
+    unwanted example comes last.
+    The last two are Qdrant's recommendation strategies; of weights, they know the sign only.
+    """
+
+    WEIGHTED_SUM = "weighted_sum"
+    AVERAGE_VECTOR = "average_vector"
+    BEST_SCORE = "best_score"
+
+
+class Fusion(StrEnum):
+    """How the two legs of a hybrid search become one ranking.
+
+    `rrf`: by ranks (reciprocal rank fusion). `dbsf`: by scores, each leg's scaled so that its mean
+    less (plus) three standard deviations is 0 (1), and added up (distribution-based score fusion).
+    """
+
+    RRF = "rrf"
+    DBSF = "dbsf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +90,15 @@ class ImagePart:
 
 
 @dataclass(frozen=True, slots=True)
+class UrlPart:
+    """A picture by its http(s) URL, for the gateway to fetch."""
+
+    url: str
+    weight: float = 1.0
+    crop: Crop | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ItemPart:
     """An item of the catalogue, by its own stored vector."""
 
@@ -69,7 +114,7 @@ class VectorPart:
     weight: float = 1.0
 
 
-QueryPart = TextPart | ImagePart | ItemPart | VectorPart
+QueryPart = TextPart | ImagePart | UrlPart | ItemPart | VectorPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +149,11 @@ class LegWeights:
 class Query:
     """One search. `fields` None means all fields of an item; `min_score` applies to cosine only.
 
-    `nearest` and `weights` are for measuring: a storefront does not send them. `weights` None
-    takes those that the gateway is set to.
+    `weights` None takes those that the gateway is set to; `fusion` and `weights` matter where both
+    legs answer. `rescore` puts the candidates in the order of their exact cosine; `diversity` is
+    the part, from 0 to 1, that unlikeness to the hits above plays in the order. `group_by` None
+    gives each item once, a field each of its values. `facets` are fields whose values are counted
+    over the result set. `nearest` is for measuring: a storefront does not send it.
     """
 
     parts: tuple[QueryPart, ...]
@@ -118,6 +166,13 @@ class Query:
     exclude_items: tuple[str, ...] = ()
     nearest: Beam | Exact = Beam()
     weights: LegWeights | None = None
+    fusion: Fusion = Fusion.RRF
+    strategy: Strategy = Strategy.WEIGHTED_SUM
+    rescore: bool = False
+    diversity: float = 0.0
+    boosts: tuple[Boost, ...] = ()
+    group_by: str | None = None
+    facets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +196,41 @@ class Sparse:
 
 
 @dataclass(frozen=True, slots=True)
-class SearchPlan:
-    """What an index is asked to run, in one request. At least one of `dense` and `lexical` is set;
-    with both, their ranks are fused (RRF) by `weights`."""
+class BestScore:
+    """Examples to be compared with one by one, as Qdrant's `best_score` does: a picture that is
+    most like a wanted one scores more than 0, one that is most like an unwanted one less."""
 
-    dense: Vector | None
+    wanted: tuple[Vector, ...]
+    unwanted: tuple[Vector, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rescore:
+    """Candidates again, by their exact cosine to `vector`."""
+
+    vector: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Diversify:
+    """Candidates again, by maximal marginal relevance: each next hit has the greatest
+    (1 - diversity) · cosine to `vector` - diversity · greatest cosine to a hit before it
+    (Carbonell and Goldstein, SIGIR 1998)."""
+
+    vector: Vector
+    diversity: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPlan:
+    """What an index is asked to run, in one request.
+
+    At least one of the legs `dense` and `lexical` is set; two are fused, by RRF with `weights` or
+    by DBSF, which has none. `second` orders the candidates again, then `boosts` do; freshness
+    counts from `at`. `min_score` is a least cosine of the dense leg and of `Rescore`.
+    """
+
+    dense: Vector | BestScore | None
     lexical: Sparse | None
     filter: Filter | None
     limit: int
@@ -155,16 +240,38 @@ class SearchPlan:
     exclude_items: tuple[str, ...] = ()
     nearest: Beam | Exact = Beam()
     weights: LegWeights = LegWeights()
+    fusion: Fusion = Fusion.RRF
+    second: Rescore | Diversify | None = None
+    boosts: tuple[Boost, ...] = ()
+    at: datetime | None = None
+    group_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """An item that answers, by its best picture. `item` holds the payload's fields."""
+    """An item that answers, by its best picture. `item` holds the payload's fields.
+
+    In a grouped search `group` is the group's value, None for an item that lacks the field and so
+    stands alone; `others` are the ids of further members that were met, best first.
+    """
 
     item_id: str
     score: float
     picture: str
     item: Mapping[str, Any]
+    group: Attribute | None = None
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FacetCount:
+    """How many items of the result set have a value; an item with several counts for each."""
+
+    value: Scalar
+    count: int
+
+
+Facets = Mapping[str, tuple[FacetCount, ...]]  # by field, in the order asked; most frequent first
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,3 +282,4 @@ class SearchResult:
     release: str
     mode: Mode
     timings: Mapping[str, float] = field(default_factory=dict)
+    facets: Facets = field(default_factory=dict)

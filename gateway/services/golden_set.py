@@ -10,7 +10,15 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from gateway.domain.errors import InvalidQuery
-from gateway.domain.query import ImagePart, ItemPart, Query, QueryPart, TextPart, VectorPart
+from gateway.domain.query import (
+    ImagePart,
+    ItemPart,
+    Query,
+    QueryPart,
+    TextPart,
+    UrlPart,
+    VectorPart,
+)
 
 T = TypeVar("T")
 
@@ -74,7 +82,7 @@ def kind_of(parts: Sequence[QueryPart]) -> QueryKind:
     InvalidQuery if there are none.
     """
     words = any(isinstance(part, TextPart) for part in parts)
-    looks = any(isinstance(part, ImagePart | ItemPart | VectorPart) for part in parts)
+    looks = any(isinstance(part, ImagePart | UrlPart | ItemPart | VectorPart) for part in parts)
     if words and looks:
         return QueryKind.HYBRID
     if words:

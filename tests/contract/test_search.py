@@ -212,7 +212,7 @@ def plan_of_both_legs(seed: int) -> Callable[[int, int], SearchPlan]:
 
 def ranking(hits: Sequence[Hit]) -> list[tuple[float, str]]:
     """Scores and items, with equal scores in one order."""
-    return sorted(((round(hit.score, 5), hit.item_id) for hit in hits), key=lambda p: (-p[0], p[1]))
+    return sorted(((round(hit.score, 4), hit.item_id) for hit in hits), key=lambda p: (-p[0], p[1]))
 
 
 async def test_both_stores_give_the_same_answers(

@@ -92,8 +92,8 @@ def test_the_beam_reaches_the_dense_leg_of_either_store(one: SearchPlan) -> None
     window = Window(256, 48)
     for nearest, expected in ((Beam(77), (77, False)), (Exact(), (None, True))):
         changed = replace(one, nearest=nearest)
-        cluster = qdrant_cluster_query.search_request(changed, window)
-        edge = qdrant_edge_query.search_request(changed, window)
+        cluster = qdrant_cluster_query.search_request(changed, window, None)
+        edge = qdrant_edge_query.search_request(changed, window, None)
         params = [
             cluster.params or cluster.prefetch[0].params,  # type: ignore[index]  # a list
             edge.params or edge.prefetches[0].params,
