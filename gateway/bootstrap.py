@@ -50,6 +50,7 @@ class Assembly:
     gateway: Gateway
     indexing: Indexing
     index: CatalogIndex
+    towers: Towers
     inference: Inference
     pinned: Callable[[str], Awaitable[SearchService]]
     """Search by a release that need not be the active one; the towers are asked once an input."""
@@ -144,7 +145,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         for following in (releases.follow(), ModelKeeper(releases, control).follow()):
             stack.push_async_callback(_cancelled, asyncio.create_task(following))
         indexing = Indexing(index, releases, catalog, towers)
-        yield Assembly(gateway, indexing, index, inference, pinned)
+        yield Assembly(gateway, indexing, index, towers, inference, pinned)
 
 
 def only_release(settings: Settings) -> str:

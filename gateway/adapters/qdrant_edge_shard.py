@@ -17,9 +17,6 @@ from gateway.domain.errors import BackendUnavailable, LookalikeError, NotFound, 
 from gateway.domain.filters import FieldType
 from gateway.domain.ports import CollectionSpec
 
-# The rest was written since the graph was built, and is scanned.
-GREEN_SHARE = 0.8
-
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
@@ -69,11 +66,7 @@ class Collection:
 
     def green(self) -> bool:
         """Whether there is a graph over the vectors, or so few of them that they are scanned."""
-        if self.vectors_kb() < self.options.indexing_kb:
-            return True
-        with translated("looking at the index"):
-            info = self.shard.info()
-        return info.indexed_vectors_count >= GREEN_SHARE * info.points_count
+        return self.vectors_kb() < self.options.indexing_kb or self.record.shard_no > 1
 
     def graph(self) -> bool:
         """Whether searches walk a graph: one was built (which is a new shard), and the engine does

@@ -11,7 +11,9 @@ from typing import Annotated, Any
 import httpx
 import typer
 import uvloop
+from pydantic import SecretStr
 
+from gateway.adapters.release_files import list_releases
 from gateway.bootstrap import Assembly, assemble, only_release
 from gateway.cli.console import errors, hits_table, out, progress
 from gateway.cli.edges import answering, listen, url_of
@@ -21,6 +23,8 @@ from gateway.local.triton_server import TritonOptions, TritonServer
 from gateway.settings import Settings
 
 SEARCH_LIMIT = 5
+SAMPLE_RELEASE = "sample-v1"
+DEMO_KEY = "demo"
 
 
 def demo(
@@ -33,36 +37,45 @@ def demo(
         "model_repository"
     ),
     release: Annotated[
-        str | None, typer.Option(help="The release to demonstrate; the only one if not given.")
+        str | None,
+        typer.Option(help="The release to index with and activate; else the one that is active."),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Search three times, then stop.")] = False,
 ) -> None:
     """Start Triton, the embedded index and the gateway on a sample shop of a thousand things."""
     sock = listen("127.0.0.1", port)
     settings = Settings(
+        port=port,
         grpc_port=grpc_port,
         model_repository=repository,
         edge_folder=state / "index",
         pictures_folder=(state / "pictures").resolve(),
     )
-    release_id = release or only_release(settings)
+    if settings.admin_key is None:
+        # On the loopback address, and no web page can send this header here.
+        settings = settings.model_copy(update={"admin_key": SecretStr(DEMO_KEY)})
+    first = release or _first_release(settings)
     items = sample_items()
     _draw(items, state / "pictures")
-    triton = TritonOptions(
-        repository=repository,
-        models=[f"{release_id}-image", f"{release_id}-text"],
-        log_file=state / "triton.log",
-    )
+    # Towers are loaded by the product: which ones, the index says.
+    triton = TritonOptions(repository=repository, models=[], log_file=state / "triton.log")
     with errors.status("starting Triton"):
         server = TritonServer(triton)
         server.start()
     try:
         running = settings.model_copy(update={"triton": server.endpoint})
-        uvloop.run(_run(running, release_id, items, sock, once))
+        uvloop.run(_run(running, release, first, items, sock, once))
     except KeyboardInterrupt:
         pass
     finally:
         server.stop()
+
+
+def _first_release(settings: Settings) -> str:
+    """What the demo begins with: the sample release, or the only one that there is."""
+    if SAMPLE_RELEASE in list_releases(settings.model_repository):
+        return SAMPLE_RELEASE
+    return only_release(settings)
 
 
 def _draw(items: list[SampleItem], folder: Path) -> None:
@@ -74,9 +87,18 @@ def _draw(items: list[SampleItem], folder: Path) -> None:
 
 
 async def _run(
-    settings: Settings, release_id: str, items: list[SampleItem], sock: socket.socket, once: bool
+    settings: Settings,
+    asked: str | None,
+    first: str,
+    items: list[SampleItem],
+    sock: socket.socket,
+    once: bool,
 ) -> None:
     async with assemble(settings) as assembly:
+        release_id = asked or await assembly.index.active() or first
+        with errors.status(f"loading the towers of {release_id}"):
+            loaded = await assembly.gateway.releases.release(release_id)
+            await assembly.towers.load(loaded.release)
         await _fill(assembly, release_id, items)
         state = await assembly.gateway.readiness.check()
         if not state.ready:
@@ -85,7 +107,7 @@ async def _run(
             if once:
                 await _search_thrice(url_of(sock), settings.pictures_folder or Path())
             else:
-                _print_ready(url_of(sock), edges.grpc_port, settings.pictures_folder or Path())
+                _print_ready(url_of(sock), edges.grpc_port, settings)
                 await asyncio.wait([edges.stopped])
 
 
@@ -115,7 +137,8 @@ async def _fill(assembly: Assembly, release_id: str, items: list[SampleItem]) ->
     await assembly.gateway.releases.refresh()
 
 
-def _print_ready(url: str, grpc_port: int, pictures: Path) -> None:
+def _print_ready(url: str, grpc_port: int, settings: Settings) -> None:
+    pictures = settings.pictures_folder or Path()
     out.print(f"\n[bold green]Lookalike is ready[/] on {url} — try:\n", highlight=False)
     commands = (
         f"curl '{url}/v1/search?q=pizza&limit=3'",
@@ -125,6 +148,8 @@ def _print_ready(url: str, grpc_port: int, pictures: Path) -> None:
     for command in commands:
         out.print(f"  {command}", soft_wrap=True, highlight=False, markup=False)
     out.print(f"\ngRPC (lookalike.v1) is on port {grpc_port}. Ctrl-C stops it all.")
+    if settings.admin_key is not None and settings.admin_key.get_secret_value() == DEMO_KEY:
+        out.print(f"For `lookalike releases`: export LOOKALIKE_ADMIN_KEY={DEMO_KEY}")
 
 
 def _shown(path: Path) -> Path:

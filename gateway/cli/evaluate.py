@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 import uvloop
 
+from gateway.adapters.release_files import evaluation_path
 from gateway.adapters.remote_gateway import gateway_url
 from gateway.api.golden_file import read_golden
 from gateway.cli.console import errors, out, say
@@ -25,7 +26,7 @@ from gateway.cli.evaluation_tables import (
 from gateway.cli.output_files import require_writable, write
 from gateway.domain.errors import StartupProblem
 from gateway.services.approximate_recall import DEFAULT_BEAMS
-from gateway.services.evaluation_report import EvaluationReport, to_json
+from gateway.services.evaluation_report import EvaluationReport, noted_figures, to_json
 from gateway.services.quality_gate import parse_floor
 from gateway.settings import Settings
 
@@ -49,6 +50,10 @@ def run(
         Path | None,
         typer.Option(help="Write from which cosine on an answer is a good match, as JSON."),
     ] = None,
+    record: Annotated[
+        bool,
+        typer.Option("--record", help="Note the figures beside the release, for `releases list`."),
+    ] = False,
     floors: Annotated[
         list[str] | None,
         typer.Option("--min", help="recall@10=0.8 or image:mrr@10=0.5; else exit 1. Repeatable."),
@@ -71,7 +76,9 @@ def run(
     """
     _check_together(gateway, against, calibrate)
     parsed = tuple(parse_floor(text) for text in floors or ())
-    require_writable(report, json, calibrate)
+    settings = Settings()
+    noted = evaluation_path(settings.model_repository, release) if record else None
+    require_writable(report, json, calibrate, noted)
     task = Task(
         golden=read_golden(golden, queries, seed),
         release=release,
@@ -83,7 +90,6 @@ def run(
         calibrate=calibrate is not None,
         worst=report is not None,
     )
-    settings = Settings()
     if pictures is not None:
         settings = settings.model_copy(update={"pictures_folder": pictures.resolve()})
     found = uvloop.run(run_task(settings, task))
@@ -93,6 +99,9 @@ def run(
     if calibrate is not None and found.calibration is not None:
         write(calibrate, to_json(found.calibration))
         say(f"calibration: {calibrate}")
+    if noted is not None:
+        write(noted, to_json(noted_figures(found.report)))
+        say(f"recorded: {noted}")
     if report is not None:
         write(report, page(found.report, found.worst).encode())
         say(f"report: {report}")

@@ -22,17 +22,16 @@ RECALL = "recall@10"
 def releases_table(releases: Sequence[Mapping[str, Any]]) -> Table:
     """One line a release."""
     table = Table(show_edge=False, pad_edge=False)
-    table.add_column("release", no_wrap=True)
-    table.add_column("state")
-    for column in ("pictures", "dim", "precision", RECALL, "age"):
+    table.add_column("release", overflow="fold")
+    table.add_column("state", overflow="fold")
+    for column in ("pictures", "precision", "recall\n@10", "age"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("fingerprint", no_wrap=True)
+    table.add_column("finger-\nprint", no_wrap=True)
     for release in releases:
         table.add_row(
             release["id"],
             _state(release),
             _number(release["points"]),
-            _number(release["dim"]),
             release["precision"] or "-",
             _recall(release),
             age(release["made_at_s"]),

@@ -227,7 +227,7 @@ class ActiveReleases:
         if info is None:
             raise NotFound(
                 f"Nothing is indexed with {release_id} yet: run "
-                f"`lookalike index --release {release_id}` first.",
+                f"`lookalike releases build {release_id}` first.",
                 field="release",
             )
         check_space(loaded, info)

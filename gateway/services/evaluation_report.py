@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import orjson
@@ -26,6 +27,23 @@ class EvaluationReport:
     comparison: Comparison | None
     beams: BeamCurve | None
     floors: tuple[FloorResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotedFigures:
+    """What is noted beside a release: metric → mean over all queries, and of which set."""
+
+    release: str
+    golden: str
+    queries: int
+    means: Mapping[str, float]
+
+
+def noted_figures(report: EvaluationReport) -> NotedFigures:
+    """The report in a few numbers."""
+    overall = report.evaluation.overall
+    means = {name: estimate.mean for name, estimate in overall.metrics.items()}
+    return NotedFigures(report.evaluation.release, report.golden, report.queries, means)
 
 
 def to_json(report: object) -> bytes:
