@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from gateway.domain.boosts import Boost, Flagged, Fresh, Near, Popular
-from gateway.domain.query import SearchPlan
+from gateway.domain.plan import SearchPlan
 
 SCORE = "$score"
 HALF = 0.5  # a decay's value at the distance `scale` from its target

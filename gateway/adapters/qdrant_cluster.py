@@ -35,8 +35,9 @@ from gateway.domain.errors import (
     SpaceMismatch,
 )
 from gateway.domain.filters import FieldType
+from gateway.domain.plan import SearchPlan
 from gateway.domain.ports import Aliases, CollectionInfo, CollectionSpec, Point, StoredPoint
-from gateway.domain.query import Facets, Hit, SearchPlan
+from gateway.domain.query import Facets, Hit
 from gateway.domain.trial import Trial
 
 METADATA_KEY = "lookalike"
@@ -202,7 +203,7 @@ class ClusterIndex:
     ) -> Facets:
         """See `CatalogIndex`."""
         counting = result_set(plan)
-        if counting is None:
+        if counting is None or not fields:
             return counted(fields, ())
         async with translated("counting the result set", deadline):
             request = words.search_request(counting, RESULT_SET, ("id", *fields))

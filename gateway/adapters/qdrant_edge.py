@@ -34,8 +34,9 @@ from gateway.adapters.qdrant_paging import Pager, Scored, group_value, payload_k
 from gateway.domain import payload as payloads
 from gateway.domain.deadline import Deadline
 from gateway.domain.errors import BackendUnavailable, NotFound, SpaceMismatch
+from gateway.domain.plan import SearchPlan
 from gateway.domain.ports import Aliases, CollectionInfo, CollectionSpec, Point, StoredPoint
-from gateway.domain.query import Facets, Hit, SearchPlan
+from gateway.domain.query import Facets, Hit
 from gateway.domain.trial import Trial
 
 # Points written or read between two turns of the event loop: 2 to 4 ms, and 1 ms.
@@ -185,7 +186,7 @@ class EdgeIndex:
         """See `CatalogIndex`."""
         known = self._collection(collection)
         counting = result_set(plan)
-        if counting is None:
+        if counting is None or not fields:
             return counted(fields, ())
         deadline.require("counting the result set")
         with translated("counting the result set"):

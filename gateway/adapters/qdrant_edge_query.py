@@ -21,16 +21,9 @@ from gateway.adapters.qdrant_paging import (
 )
 from gateway.domain.boosts import Boost, Flagged, Fresh, Near, Popular
 from gateway.domain.filters import FieldType, Filter, MatchAny, MatchValue
+from gateway.domain.plan import BestScore, Diversify, Rescore, SearchPlan
 from gateway.domain.ports import CollectionSpec, Point
-from gateway.domain.query import (
-    Beam,
-    BestScore,
-    Diversify,
-    Exact,
-    Fusion,
-    Rescore,
-    SearchPlan,
-)
+from gateway.domain.query import Beam, Exact, Fusion
 from gateway.domain.vectors import Vector
 
 IMAGE = "image"

@@ -17,7 +17,8 @@ from typing import Any
 
 from gateway.adapters.qdrant_paging import RESULT_SET_POINTS, Window, words
 from gateway.domain.items import Scalar
-from gateway.domain.query import FacetCount, Facets, SearchPlan
+from gateway.domain.plan import SearchPlan
+from gateway.domain.query import FacetCount, Facets
 
 RESULT_SET = Window(RESULT_SET_POINTS, RESULT_SET_POINTS)
 MAX_VALUES = 100

@@ -24,7 +24,8 @@ from typing import Any
 
 from gateway.domain import payload as payloads
 from gateway.domain.items import Attribute
-from gateway.domain.query import Diversify, Hit, Rescore, SearchPlan, Sparse
+from gateway.domain.plan import Diversify, Rescore, SearchPlan, Sparse
+from gateway.domain.query import Hit
 
 # How deep each leg of a hybrid search is read before fusion. A point that one leg has at rank 256
 # gets 1/316 from it, a fifth of what the first rank is worth. On 2,000 items, 256 instead of 100

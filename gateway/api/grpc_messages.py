@@ -32,6 +32,7 @@ from gateway.domain.query import (
     SearchResult,
     Strategy,
     TextPart,
+    TokenPart,
     UrlPart,
     VectorPart,
 )
@@ -84,6 +85,7 @@ def query_of(request: pb.SearchRequest) -> Query:
         boosts=tuple(_boost_of(boost, f"boosts[{n}]") for n, boost in enumerate(request.boosts)),
         group_by=request.group_by if request.HasField("group_by") else None,
         facets=tuple(request.facets),
+        return_query=request.return_query,
     )
 
 
@@ -104,9 +106,11 @@ def part_of(part: pb.Part, at: str) -> QueryPart:
             return UrlPart(part.image_url, weight, crop)
         case "item":
             return ItemPart(part.item, weight)
+        case "token":
+            return TokenPart(part.token, weight)
         case "vector":
             return VectorPart(tuple(part.vector.values), weight)
-    raise InvalidQuery("Give one of text, image, image_url, item, vector.", field=at)
+    raise InvalidQuery("Give one of text, image, image_url, item, vector, token.", field=at)
 
 
 def answer_of(result: SearchResult) -> pb.SearchResponse:
@@ -116,6 +120,8 @@ def answer_of(result: SearchResult) -> pb.SearchResponse:
         release=result.release,
         mode=_MODE_NUMBERS[result.mode],
         timings=result.timings,
+        query_token=result.query_token,
+        confident=result.confident,
         facets=[_facet_of(field, counts) for field, counts in result.facets.items()],
     )
 

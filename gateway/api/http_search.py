@@ -89,6 +89,7 @@ async def search_by_picture(
     diversity: Annotated[float, Form(ge=0, le=1)] = 0.0,
     boosts: Annotated[str | None, Form(description="A list of boosts, as JSON.")] = None,
     group_by: Annotated[str | None, Form()] = None,
+    return_query: Annotated[bool, Form()] = False,
     facets: Annotated[str | None, Form(description="Names, with commas between.")] = None,
 ) -> Response:
     """Searches by an uploaded picture, and words with it if there are any. The other values are
@@ -112,6 +113,7 @@ async def search_by_picture(
             "boosts": [] if boosts is None else _json(boosts, "boosts"),
             "group_by": group_by,
             "facets": _names(facets) or [],
+            "return_query": return_query,
         }
     )
     return await _answer(request, gateway, options.query_of(tuple(parts)), deadline, caller)

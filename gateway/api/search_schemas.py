@@ -28,13 +28,14 @@ from gateway.domain.query import (
     SearchResult,
     Strategy,
     TextPart,
+    TokenPart,
     UrlPart,
     VectorPart,
 )
 
 
 class PartIn(Strict):
-    """One part of a query: exactly one of text, image, image_url, item, vector."""
+    """One part of a query: exactly one of text, image, image_url, item, vector, token."""
 
     text: str | None = Field(None, description="Words.", examples=["red shoe"])
     image: str | None = Field(None, description="A picture: base64, or a base64 data URI.")
@@ -45,6 +46,9 @@ class PartIn(Strict):
     )
     item: str | None = Field(None, description="An item's id: more like this.")
     vector: list[float] | None = Field(None, description="A raw vector of the active release.")
+    token: str | None = Field(
+        None, description="The query_token of an earlier answer: the same query again."
+    )
     weight: float = Field(1.0, allow_inf_nan=False, description="Negative: less like this.")
     crop: tuple[float, float, float, float] | None = Field(
         None, description="With a picture: left, top, right, bottom as fractions from 0 to 1."
@@ -52,7 +56,7 @@ class PartIn(Strict):
 
     @model_validator(mode="after")
     def _one_kind(self) -> PartIn:
-        kinds = ("text", "image", "image_url", "item", "vector")
+        kinds = ("text", "image", "image_url", "item", "vector", "token")
         given = [kind for kind in kinds if getattr(self, kind) is not None]
         if len(given) != 1:
             raise ValueError(f"give exactly one of {', '.join(kinds)}")
@@ -68,6 +72,8 @@ class PartIn(Strict):
             return ItemPart(self.item, self.weight)
         if self.vector is not None:
             return VectorPart(tuple(self.vector), self.weight)
+        if self.token is not None:
+            return TokenPart(self.token, self.weight)
         crop = None if self.crop is None else Crop(*self.crop)
         if self.image_url is not None:
             return UrlPart(self.image_url, self.weight, crop)
@@ -122,6 +128,10 @@ class OptionsIn(Strict):
         description="Fields whose values are counted over the items of the best 1,024 pictures.",
     )
 
+    return_query: bool = Field(
+        False, description="Whether the answer carries query_token, to send the query again by."
+    )
+
     def query_of(self, parts: tuple[QueryPart, ...]) -> Query:
         """These options on `parts`, as the domain knows them."""
         return Query(
@@ -140,6 +150,7 @@ class OptionsIn(Strict):
             boosts=tuple(boost.to_domain() for boost in self.boosts),
             group_by=self.group_by,
             facets=tuple(self.facets),
+            return_query=self.return_query,
         )
 
 
@@ -171,6 +182,7 @@ def answer(result: SearchResult, request_id: str) -> dict[str, Any]:
         "hits": [_hit(hit) for hit in result.hits],
         "release": result.release,
         "mode": result.mode,
+        "confident": result.confident,
         "request_id": request_id,
         "timings": dict(result.timings),
     }
@@ -179,6 +191,8 @@ def answer(result: SearchResult, request_id: str) -> dict[str, Any]:
             field: [{"value": each.value, "count": each.count} for each in counts]
             for field, counts in result.facets.items()
         }
+    if result.query_token is not None:
+        shown["query_token"] = result.query_token
     return shown
 
 

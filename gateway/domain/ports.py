@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from gateway.domain.deadline import Deadline
 from gateway.domain.filters import FieldType
-from gateway.domain.query import Facets, Hit, SearchPlan, Sparse
+from gateway.domain.plan import SearchPlan, Sparse
+from gateway.domain.query import Facets, Hit
 from gateway.domain.trial import Trial
 from gateway.domain.vectors import Batch, Vector
 

@@ -1,17 +1,16 @@
-"""A search as asked (`Query`), as an index runs it (`SearchPlan`), and as answered."""
+"""A search as asked (`Query`) and as answered (`SearchResult`)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from gateway.domain.boosts import Boost
 from gateway.domain.filters import Filter
 from gateway.domain.items import Attribute, Scalar
-from gateway.domain.vectors import Vector
+from gateway.domain.query_token import QueryToken
 
 MAX_LIMIT = 1_000
 MAX_DEPTH = 10_000  # offset + limit: deeper pages cost the index more than any shopper reads
@@ -114,7 +113,23 @@ class VectorPart:
     weight: float = 1.0
 
 
-QueryPart = TextPart | ImagePart | UrlPart | ItemPart | VectorPart
+@dataclass(frozen=True, slots=True)
+class TokenPart:
+    """An earlier query, as the token that its answer carried."""
+
+    token: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RecalledPart:
+    """An earlier query, its token read. It may be of any release until that has been checked."""
+
+    token: QueryToken
+    weight: float = 1.0
+
+
+QueryPart = TextPart | ImagePart | UrlPart | ItemPart | VectorPart | TokenPart | RecalledPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +168,8 @@ class Query:
     legs answer. `rescore` puts the candidates in the order of their exact cosine; `diversity` is
     the part, from 0 to 1, that unlikeness to the hits above plays in the order. `group_by` None
     gives each item once, a field each of its values. `facets` are fields whose values are counted
-    over the result set. `nearest` is for measuring: a storefront does not send it.
+    over the result set. `return_query` asks for a token of the query. `nearest` is for measuring: a
+    storefront does not send it.
     """
 
     parts: tuple[QueryPart, ...]
@@ -173,6 +189,7 @@ class Query:
     boosts: tuple[Boost, ...] = ()
     group_by: str | None = None
     facets: tuple[str, ...] = ()
+    return_query: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,66 +202,6 @@ class Caller:
 
     user: str | None = None
     release: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sparse:
-    """A sparse vector: BM25 weights by term."""
-
-    indices: tuple[int, ...]
-    values: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class BestScore:
-    """Examples to be compared with one by one, as Qdrant's `best_score` does: a picture that is
-    most like a wanted one scores more than 0, one that is most like an unwanted one less."""
-
-    wanted: tuple[Vector, ...]
-    unwanted: tuple[Vector, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Rescore:
-    """Candidates again, by their exact cosine to `vector`."""
-
-    vector: Vector
-
-
-@dataclass(frozen=True, slots=True)
-class Diversify:
-    """Candidates again, by maximal marginal relevance: each next hit has the greatest
-    (1 - diversity) · cosine to `vector` - diversity · greatest cosine to a hit before it
-    (Carbonell and Goldstein, SIGIR 1998)."""
-
-    vector: Vector
-    diversity: float
-
-
-@dataclass(frozen=True, slots=True)
-class SearchPlan:
-    """What an index is asked to run, in one request.
-
-    At least one of the legs `dense` and `lexical` is set; two are fused, by RRF with `weights` or
-    by DBSF, which has none. `second` orders the candidates again, then `boosts` do; freshness
-    counts from `at`. `min_score` is a least cosine of the dense leg and of `Rescore`.
-    """
-
-    dense: Vector | BestScore | None
-    lexical: Sparse | None
-    filter: Filter | None
-    limit: int
-    offset: int
-    min_score: float | None
-    fields: tuple[str, ...] | None
-    exclude_items: tuple[str, ...] = ()
-    nearest: Beam | Exact = Beam()
-    weights: LegWeights = LegWeights()
-    fusion: Fusion = Fusion.RRF
-    second: Rescore | Diversify | None = None
-    boosts: tuple[Boost, ...] = ()
-    at: datetime | None = None
-    group_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,10 +233,16 @@ Facets = Mapping[str, tuple[FacetCount, ...]]  # by field, in the order asked; m
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The answer, wholly from one release. `timings` are seconds by stage."""
+    """The answer, wholly from one release. `timings` are seconds by stage.
+
+    `confident` says whether the best cosine reaches the release's cut-off for such a query, None if
+    it has none or there is no cosine.
+    """
 
     hits: tuple[Hit, ...]
     release: str
     mode: Mode
     timings: Mapping[str, float] = field(default_factory=dict)
     facets: Facets = field(default_factory=dict)
+    query_token: str | None = None
+    confident: bool | None = None

@@ -83,6 +83,8 @@ def _check_strategy(query: Query) -> None:
     reason = "strategy best_score compares with each part by itself"
     if query.min_score is not None:
         raise InvalidQuery(f"min_score is a least cosine; {reason}.", field="min_score")
+    if query.return_query:
+        raise InvalidQuery(f"A token holds one vector; {reason}.", field="return_query")
     if query.rescore:
         raise InvalidQuery(f"rescore needs the query's one vector; {reason}.", field="rescore")
     if query.diversity > 0:

@@ -16,14 +16,16 @@ from gateway.domain.errors import (
     UndecodablePicture,
     UnfetchablePicture,
 )
+from gateway.domain.plan import BestScore
 from gateway.domain.ports import CatalogIndex, PictureSource
 from gateway.domain.query import (
-    BestScore,
     ImagePart,
     ItemPart,
     QueryPart,
+    RecalledPart,
     Strategy,
     TextPart,
+    TokenPart,
     UrlPart,
     VectorPart,
 )
@@ -87,6 +89,10 @@ class PartVectors:
                 if not points:
                     raise no_such_item(part.item_id, f"query[{number}].item")
                 return unit(np.mean([point.image for point in points], axis=0, dtype=np.float32))
+            case RecalledPart():
+                return part.token.vector
+            case TokenPart():
+                raise AssertionError("tokens are read before")
             case VectorPart():
                 with np.errstate(over="ignore"):  # too large for float32 is infinite: refused below
                     values = np.asarray(part.values, dtype=np.float32)

@@ -15,6 +15,7 @@ from gateway.domain.query import (
     Mode,
     Query,
     QueryPart,
+    RecalledPart,
     TextPart,
     UrlPart,
     VectorPart,
@@ -23,6 +24,7 @@ from gateway.preprocess.image import check_crop
 from gateway.services.active_release import ActiveRelease
 from gateway.services.filter_check import check_filter
 from gateway.services.option_check import check_options
+from gateway.services.query_tokens import check_recalled, wanted_words
 
 
 def check_query(query: Query, active: ActiveRelease) -> None:
@@ -59,7 +61,7 @@ def check_parts(parts: tuple[QueryPart, ...], active: ActiveRelease) -> None:
 
 def resolve_mode(query: Query) -> Mode:
     """The mode that answers: `auto` takes both legs when there are words, else vectors alone."""
-    has_words = any(isinstance(p, TextPart) and p.weight > 0 for p in query.parts)
+    has_words = bool(wanted_words(query.parts))
     if query.mode is Mode.AUTO:
         return Mode.HYBRID if has_words else Mode.VECTOR
     if query.mode is not Mode.VECTOR and not has_words:
@@ -89,6 +91,8 @@ def _check_part(part: QueryPart, active: ActiveRelease, at: str) -> None:
             )
         case ImagePart(crop=crop) | UrlPart(crop=crop) if crop is not None:
             check_crop(crop, field=f"{at}.crop")
+        case RecalledPart():
+            check_recalled(part, active, f"{at}.token")
         case VectorPart():
             dim = active.loaded.release.dim
             if len(part.values) != dim:

@@ -4,36 +4,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from gateway.domain.deadline import Deadline
 from gateway.domain.payload import public
+from gateway.domain.plan import BestScore, Diversify, Rescore, SearchPlan
 from gateway.domain.ports import CatalogIndex, LexicalModel
 from gateway.domain.query import (
-    BestScore,
     Caller,
-    Diversify,
     Facets,
     Hit,
-    ImagePart,
     LegWeights,
     Mode,
     Query,
     QueryPart,
-    Rescore,
-    SearchPlan,
     SearchResult,
-    Sparse,
-    TextPart,
 )
 from gateway.domain.vectors import Vector
 from gateway.services.active_release import ActiveRelease, AnsweringRelease, Route
 from gateway.services.admission import Admission
+from gateway.services.confidence import cutoff_of, nearest_alone, reaches
 from gateway.services.part_vectors import PartVectors, combined, no_such_item
 from gateway.services.query_check import check_parts, check_query, resolve_mode
+from gateway.services.query_tokens import recalled, share_key, token_of, wanted_words
 from gateway.services.side_by_side import side_by_side
 from gateway.telemetry import Timings
 
@@ -53,6 +51,13 @@ class Answered:
 
 
 Observer = Callable[[Answered], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    hits: list[Hit]
+    facets: Facets
+    confident: bool | None
 
 
 class SearchService:
@@ -85,7 +90,8 @@ class SearchService:
         it, Overloaded, DeadlineExceeded, BackendUnavailable, SpaceMismatch.
         """
         with self._admission.admitted():
-            route = Route(partial(_key, query, caller), caller.release)
+            query = replace(query, parts=recalled(query.parts))
+            route = Route(partial(share_key, query, caller), caller.release)
             active = self._releases.answering(route)
             check_query(query, active)
             timings = Timings(self._admission.metrics)
@@ -94,9 +100,17 @@ class SearchService:
             by = await self._searched_by(query, mode, active, deadline, timings)
             plan = self._plan(query, mode, by)
             with timings.stage("search"):
-                hits, facets = await self._found(active.collection.name, plan, query, deadline)
+                page = await self._page(query, plan, by, active, deadline)
             self._admission.metrics.searches.labels(active.id).inc()
-            result = SearchResult(tuple(hits), active.id, mode, timings.seconds, facets)
+            result = SearchResult(
+                hits=tuple(page.hits),
+                release=active.id,
+                mode=mode,
+                timings=timings.seconds,
+                facets=page.facets,
+                query_token=_token(query, active, by),
+                confident=page.confident,
+            )
             if self._observe is not None:
                 self._observe(Answered(query, route, active, result, _since(started_s)))
             return result
@@ -110,9 +124,10 @@ class SearchService:
         """
         with self._admission.admitted():
             active = self._releases.active()
-            check_parts(tuple(parts), active)
+            read = recalled(tuple(parts))
+            check_parts(read, active)
             timings = Timings(self._admission.metrics)
-            return await self._vectors.of(tuple(parts), active, deadline, timings), active.id
+            return await self._vectors.of(read, active, deadline, timings), active.id
 
     async def item(self, item_id: str, deadline: Deadline) -> Mapping[str, Any]:
         """An item as answers show it; NotFound if the catalogue does not have it."""
@@ -132,26 +147,37 @@ class SearchService:
         timings: Timings,
     ) -> Vector | BestScore | None:
         """What vectors are compared with; None for a search of words that needs none."""
-        if mode is Mode.TEXT and not (query.rescore or query.diversity):
+        if mode is Mode.TEXT and not (query.rescore or query.diversity or query.return_query):
             return None
         vectors = await self._vectors.of(query.parts, active, deadline, timings)
         return combined(vectors, query.parts, query.strategy)
 
-    async def _found(
-        self, collection: str, plan: SearchPlan, query: Query, deadline: Deadline
-    ) -> tuple[list[Hit], Facets]:
-        """The page; and beside it, if asked for, the counts over the whole result set."""
-        if not query.facets:
-            return await self._index.search(collection, plan, deadline), {}
+    async def _page(
+        self,
+        query: Query,
+        plan: SearchPlan,
+        by: Vector | BestScore | None,
+        active: ActiveRelease,
+        deadline: Deadline,
+    ) -> _Page:
+        """The page; and beside it, only where they are needed, the counts over the whole result set
+        and the best cosine."""
+        index, name, cutoff = self._index, active.collection.name, cutoff_of(query, active, by)
+        nearest = None if cutoff is None else nearest_alone(plan, by)
+        if nearest is None and not query.facets:
+            hits = await index.search(name, plan, deadline)
+            return _Page(hits, {}, None if cutoff is None else reaches(hits, cutoff))
         async with side_by_side() as group:
-            hits = group.create_task(self._index.search(collection, plan, deadline))
-            facets = group.create_task(self._index.facets(collection, plan, query.facets, deadline))
-        return hits.result(), facets.result()
+            page = group.create_task(index.search(name, plan, deadline))
+            best = group.create_task(index.search(name, nearest, deadline)) if nearest else page
+            counts = group.create_task(index.facets(name, plan, query.facets, deadline))
+        confident = None if cutoff is None else reaches(best.result(), cutoff)
+        return _Page(page.result(), counts.result(), confident)
 
     def _plan(self, query: Query, mode: Mode, by: Vector | BestScore | None) -> SearchPlan:
         return SearchPlan(
             dense=None if mode is Mode.TEXT else by,
-            lexical=None if mode is Mode.VECTOR else self._words(query.parts),
+            lexical=None if mode is Mode.VECTOR else self._lexical.query(wanted_words(query.parts)),
             filter=query.filter,
             limit=query.limit,
             offset=query.offset,
@@ -167,11 +193,6 @@ class SearchService:
             group_by=None if query.group_by == "id" else query.group_by,
         )
 
-    def _words(self, parts: tuple[QueryPart, ...]) -> Sparse:
-        """BM25 weights of all the words that are wanted; words with a negative weight are not."""
-        wanted = [p.text for p in parts if isinstance(p, TextPart) and p.weight > 0]
-        return self._lexical.query(" ".join(wanted))
-
 
 def _second(query: Query, by: Vector | BestScore | None) -> Rescore | Diversify | None:
     if by is None or isinstance(by, BestScore):
@@ -181,19 +202,16 @@ def _second(query: Query, by: Vector | BestScore | None) -> Rescore | Diversify 
     return Rescore(by) if query.rescore else None
 
 
+def _token(query: Query, active: ActiveRelease, by: Vector | BestScore | None) -> str | None:
+    if not query.return_query:
+        return None
+    assert isinstance(by, np.ndarray), "options that leave no one vector were refused"
+    return token_of(query, active, by)
+
+
 def _this_hour() -> datetime:
     """Whole hours, so that the pages of one search are cut from one ranking."""
     return datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-
-
-def _key(query: Query, caller: Caller) -> bytes:
-    """What a canary's share is taken of: the shopper, or else what is asked for, so that further
-    pages come from the same release."""
-    if caller.user is not None:
-        return caller.user.encode()
-    return b"".join(
-        part.data if isinstance(part, ImagePart) else repr(part).encode() for part in query.parts
-    )
 
 
 def _since(started_s: float) -> float:

@@ -11,8 +11,9 @@ import numpy as np
 from gateway.domain import payload as payloads
 from gateway.domain.filters import FieldType, Filter
 from gateway.domain.items import Attribute, Item, Location, point_id
+from gateway.domain.plan import BestScore, SearchPlan, Sparse
 from gateway.domain.ports import CatalogIndex, CollectionSpec, Point
-from gateway.domain.query import BestScore, Hit, SearchPlan, Sparse
+from gateway.domain.query import Hit
 from gateway.domain.vectors import Batch, Vector
 
 DIM = 16

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.adapters.qdrant_paging import FIRST_WINDOW_POINTS, Pager, Scored, Window
-from gateway.domain.query import Hit, Sparse
+from gateway.domain.plan import Sparse
+from gateway.domain.query import Hit
 from tests.contract.catalog import NO_WORDS, ids, plan
 
 DENSE = np.ones(4, dtype=np.float32)

@@ -15,8 +15,9 @@ from gateway.domain import payload as payloads
 from gateway.domain.deadline import Deadline
 from gateway.domain.filters import Filter, MatchValue
 from gateway.domain.items import Item, point_id
+from gateway.domain.plan import SearchPlan, Sparse
 from gateway.domain.ports import CatalogIndex, Point
-from gateway.domain.query import Hit, SearchPlan, Sparse
+from gateway.domain.query import Hit
 from gateway.domain.vectors import Vector
 from tests.contract.catalog import DIM, SPEC, Shelf, ids, plan, shelf, stocked, unit_rows
 

@@ -17,16 +17,9 @@ from gateway.domain.boosts import Boost, Flagged, Fresh, Near, Popular
 from gateway.domain.deadline import Deadline
 from gateway.domain.items import Item, point_id
 from gateway.domain.payload import to_payload
+from gateway.domain.plan import BestScore, Diversify, Rescore, SearchPlan, Sparse
 from gateway.domain.ports import CatalogIndex, Point
-from gateway.domain.query import (
-    BestScore,
-    Diversify,
-    Fusion,
-    Hit,
-    Rescore,
-    SearchPlan,
-    Sparse,
-)
+from gateway.domain.query import Fusion, Hit
 from gateway.domain.vectors import Batch, Vector
 from tests.contract.catalog import (
     DIM,

@@ -13,8 +13,9 @@ from gateway.adapters.qdrant_edge import EdgeIndex
 from gateway.adapters.qdrant_edge_query import EdgeOptions
 from gateway.adapters.qdrant_paging import Window
 from gateway.domain.deadline import Deadline
+from gateway.domain.plan import SearchPlan
 from gateway.domain.ports import CatalogIndex
-from gateway.domain.query import Beam, Exact, LegWeights, SearchPlan
+from gateway.domain.query import Beam, Exact, LegWeights
 from tests.contract.catalog import DIM, SPEC, ids, plan, shelf, stocked, unit_rows
 from tests.contract.test_search import BM25, word_point
 

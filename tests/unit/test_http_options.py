@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import subprocess
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from gateway.adapters.qdrant_cluster import ClusterIndex
-from gateway.adapters.qdrant_cluster_client import ClusterOptions
 from tests.fakes import picture
-from tests.qdrant_wire.server import serving
-from tests.shop import ITEMS, Shop, open_shop, shop_on
+from tests.shop import Shop
 from tests.unit.test_http_search import b64, ids, search
 
 RED = [{"image": b64(picture("red"))}]
-
-
-@pytest.fixture(params=["edge", "cluster"])
-async def either_shop(
-    request: pytest.FixtureRequest, indexed_folder: Path, tmp_path: Path
-) -> AsyncIterator[Shop]:
-    """The small shop on each store in turn."""
-    if request.param == "edge":
-        copy = ["/bin/cp", "-r", "--sparse=always", str(indexed_folder), str(tmp_path / "index")]
-        await asyncio.to_thread(lambda: subprocess.run(copy, check=True))
-        async with open_shop(tmp_path / "index") as opened:
-            yield opened
-        return
-    async with serving() as port:
-        index = ClusterIndex(ClusterOptions(host="127.0.0.1", grpc_port=port))
-        async with shop_on(index, ITEMS) as opened:
-            yield opened
-        await index.close()
 
 
 async def test_fusion_by_score_ranks_both_legs(either_shop: Shop) -> None:

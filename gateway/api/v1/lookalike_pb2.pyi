@@ -58,11 +58,12 @@ class Vector(_message.Message):
     def __init__(self, values: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class Part(_message.Message):
-    __slots__ = ("text", "image", "item", "vector", "image_url", "weight", "crop")
+    __slots__ = ("text", "image", "item", "vector", "token", "image_url", "weight", "crop")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     ITEM_FIELD_NUMBER: _ClassVar[int]
     VECTOR_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
     IMAGE_URL_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
     CROP_FIELD_NUMBER: _ClassVar[int]
@@ -70,10 +71,11 @@ class Part(_message.Message):
     image: bytes
     item: str
     vector: Vector
+    token: str
     image_url: str
     weight: float
     crop: Crop
-    def __init__(self, text: _Optional[str] = ..., image: _Optional[bytes] = ..., item: _Optional[str] = ..., vector: _Optional[_Union[Vector, _Mapping]] = ..., image_url: _Optional[str] = ..., weight: _Optional[float] = ..., crop: _Optional[_Union[Crop, _Mapping]] = ...) -> None: ...
+    def __init__(self, text: _Optional[str] = ..., image: _Optional[bytes] = ..., item: _Optional[str] = ..., vector: _Optional[_Union[Vector, _Mapping]] = ..., token: _Optional[str] = ..., image_url: _Optional[str] = ..., weight: _Optional[float] = ..., crop: _Optional[_Union[Crop, _Mapping]] = ...) -> None: ...
 
 class LegWeights(_message.Message):
     __slots__ = ("vector", "text")
@@ -120,7 +122,7 @@ class Boost(_message.Message):
     def __init__(self, field: _Optional[str] = ..., weight: _Optional[float] = ..., flag: _Optional[_Union[Boost.Flag, _Mapping]] = ..., popularity: _Optional[_Union[Boost.Popularity, _Mapping]] = ..., freshness: _Optional[_Union[Boost.Freshness, _Mapping]] = ..., proximity: _Optional[_Union[Boost.Proximity, _Mapping]] = ...) -> None: ...
 
 class SearchRequest(_message.Message):
-    __slots__ = ("query", "mode", "filter", "limit", "offset", "min_score", "fields", "fusion", "weights", "strategy", "rescore", "diversity", "boosts", "group_by", "facets")
+    __slots__ = ("query", "mode", "filter", "limit", "offset", "min_score", "fields", "fusion", "weights", "strategy", "rescore", "diversity", "boosts", "group_by", "facets", "return_query")
     QUERY_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
@@ -136,6 +138,7 @@ class SearchRequest(_message.Message):
     BOOSTS_FIELD_NUMBER: _ClassVar[int]
     GROUP_BY_FIELD_NUMBER: _ClassVar[int]
     FACETS_FIELD_NUMBER: _ClassVar[int]
+    RETURN_QUERY_FIELD_NUMBER: _ClassVar[int]
     query: _containers.RepeatedCompositeFieldContainer[Part]
     mode: Mode
     filter: _struct_pb2.Struct
@@ -151,7 +154,8 @@ class SearchRequest(_message.Message):
     boosts: _containers.RepeatedCompositeFieldContainer[Boost]
     group_by: str
     facets: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, query: _Optional[_Iterable[_Union[Part, _Mapping]]] = ..., mode: _Optional[_Union[Mode, str]] = ..., filter: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ..., min_score: _Optional[float] = ..., fields: _Optional[_Iterable[str]] = ..., fusion: _Optional[_Union[Fusion, str]] = ..., weights: _Optional[_Union[LegWeights, _Mapping]] = ..., strategy: _Optional[_Union[Strategy, str]] = ..., rescore: _Optional[bool] = ..., diversity: _Optional[float] = ..., boosts: _Optional[_Iterable[_Union[Boost, _Mapping]]] = ..., group_by: _Optional[str] = ..., facets: _Optional[_Iterable[str]] = ...) -> None: ...
+    return_query: bool
+    def __init__(self, query: _Optional[_Iterable[_Union[Part, _Mapping]]] = ..., mode: _Optional[_Union[Mode, str]] = ..., filter: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ..., min_score: _Optional[float] = ..., fields: _Optional[_Iterable[str]] = ..., fusion: _Optional[_Union[Fusion, str]] = ..., weights: _Optional[_Union[LegWeights, _Mapping]] = ..., strategy: _Optional[_Union[Strategy, str]] = ..., rescore: _Optional[bool] = ..., diversity: _Optional[float] = ..., boosts: _Optional[_Iterable[_Union[Boost, _Mapping]]] = ..., group_by: _Optional[str] = ..., facets: _Optional[_Iterable[str]] = ..., return_query: _Optional[bool] = ...) -> None: ...
 
 class FacetCount(_message.Message):
     __slots__ = ("value", "count")
@@ -186,7 +190,7 @@ class Hit(_message.Message):
     def __init__(self, id: _Optional[str] = ..., score: _Optional[float] = ..., picture: _Optional[str] = ..., item: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., group: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., others: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SearchResponse(_message.Message):
-    __slots__ = ("hits", "release", "mode", "timings", "facets")
+    __slots__ = ("hits", "release", "mode", "timings", "facets", "query_token", "confident")
     class TimingsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -199,12 +203,16 @@ class SearchResponse(_message.Message):
     MODE_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
     FACETS_FIELD_NUMBER: _ClassVar[int]
+    QUERY_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENT_FIELD_NUMBER: _ClassVar[int]
     hits: _containers.RepeatedCompositeFieldContainer[Hit]
     release: str
     mode: Mode
     timings: _containers.ScalarMap[str, float]
     facets: _containers.RepeatedCompositeFieldContainer[Facet]
-    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., release: _Optional[str] = ..., mode: _Optional[_Union[Mode, str]] = ..., timings: _Optional[_Mapping[str, float]] = ..., facets: _Optional[_Iterable[_Union[Facet, _Mapping]]] = ...) -> None: ...
+    query_token: str
+    confident: bool
+    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., release: _Optional[str] = ..., mode: _Optional[_Union[Mode, str]] = ..., timings: _Optional[_Mapping[str, float]] = ..., facets: _Optional[_Iterable[_Union[Facet, _Mapping]]] = ..., query_token: _Optional[str] = ..., confident: _Optional[bool] = ...) -> None: ...
 
 class StreamedSearch(_message.Message):
     __slots__ = ("id", "request")
