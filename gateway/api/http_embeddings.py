@@ -10,13 +10,16 @@ from fastapi import APIRouter
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 from starlette.responses import Response
 
+from gateway.api.auth import GuardedRoute
 from gateway.api.request_parts import GatewayOf, ReadDeadline, json_response
 from gateway.api.schemas import DATA_URI, Strict, picture_bytes
 from gateway.domain.errors import NotFound
 from gateway.domain.query import MAX_PARTS, ImagePart, TextPart
 from gateway.domain.vectors import Vector
 
-router = APIRouter(prefix="/v1", tags=["embeddings"])  # errors: see problems.OPENAI_PATHS
+router = APIRouter(
+    prefix="/v1", tags=["embeddings"], route_class=GuardedRoute
+)  # errors: see problems.OPENAI_PATHS
 
 
 class Encoding(StrEnum):

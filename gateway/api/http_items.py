@@ -5,13 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from gateway.api.auth import GuardedRoute
 from gateway.api.item_schemas import BatchIn, ItemBody, ItemStatus
 from gateway.api.problems import describe
 from gateway.api.request_parts import GatewayOf, ReadDeadline, WriteDeadline, json_response
 from gateway.domain.errors import NotFound
 from gateway.services.item_writer import ItemOutcome
 
-router = APIRouter(prefix="/v1/items", tags=["items"])
+router = APIRouter(prefix="/v1/items", tags=["items"], route_class=GuardedRoute)
 
 
 @router.post("/batch")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
-from gateway.api.auth import require_admin
+from gateway.api.auth import GuardedRoute
 from gateway.api.request_parts import GatewayOf, json_response
 from gateway.api.schemas import Strict
 from gateway.domain.ports import Aliases
@@ -18,8 +18,8 @@ from gateway.services.encoder import IMAGE_INPUT, TEXT_INPUT
 from gateway.services.release_build import BuildProgress
 from gateway.services.release_lifecycle import ReleaseStatus
 
-router = APIRouter(prefix="/v1/releases", tags=["releases"])
-admin = APIRouter(prefix="/v1/releases", tags=["admin"], dependencies=[Depends(require_admin)])
+router = APIRouter(prefix="/v1/releases", tags=["releases"], route_class=GuardedRoute)
+admin = APIRouter(prefix="/v1/releases", tags=["admin"], route_class=GuardedRoute)
 
 PROBLEMS_SHOWN = 100
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.api.auth import GuardedRoute
 from gateway.api.request_parts import (
     CallerOf,
     GatewayOf,
@@ -35,7 +36,7 @@ from gateway.domain.query import (
 from gateway.domain.query import Query as DomainQuery
 from gateway.services.gateway import Gateway
 
-router = APIRouter(prefix="/v1", tags=["search"])
+router = APIRouter(prefix="/v1", tags=["search"], route_class=GuardedRoute)
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 Offset = Annotated[int, Query(ge=0)]
