@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 import gateway as package
 from gateway.api import (
+    documented,
     http_embeddings,
     http_health,
     http_items,
@@ -33,6 +34,7 @@ def create_app(gateway: Gateway, max_picture_bytes: int, admin_key: str | None =
     app.state.gateway = gateway
     app.state.admin = AdminKey(admin_key)
     problems.install(app)
+    documented.install(app)
     for module in (http_search, http_items, http_embeddings, http_releases, http_health):
         app.include_router(module.router)
     app.include_router(http_releases.admin)
