@@ -36,7 +36,7 @@ from gateway.services.readiness import ReadinessCheck
 from gateway.services.release_build import ReleaseBuild
 from gateway.services.release_lifecycle import ReleaseLifecycle
 from gateway.services.remembered_inference import RememberedInference
-from gateway.services.search import Answered, SearchService
+from gateway.services.search import Answered, SearchService, WithoutModel
 from gateway.services.shadow import MOST_AT_ONCE, Shadow
 from gateway.services.towers import Towers
 from gateway.settings import Settings, Store
@@ -132,6 +132,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
                 admission,
                 weights,
                 observe,
+                WithoutModel.WORDS_ALONE if settings.degrade else WithoutModel.REFUSE,
             ),
             catalog=catalog,
             releases=releases,

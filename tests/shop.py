@@ -14,6 +14,7 @@ from gateway.adapters.bm25 import Bm25Model
 from gateway.adapters.qdrant_edge import EdgeIndex
 from gateway.adapters.query_pictures import QueryPictures
 from gateway.api.http_api import create_app
+from gateway.domain.access import Key, Scope
 from gateway.domain.deadline import Deadline
 from gateway.domain.filters import FieldType
 from gateway.domain.items import Item, Location
@@ -22,6 +23,7 @@ from gateway.domain.payload import attribute_fields
 from gateway.domain.ports import CatalogIndex
 from gateway.domain.query import Query, SearchResult
 from gateway.preprocess.image import PictureLimits
+from gateway.services.access import Access
 from gateway.services.active_release import ActiveRelease, ActiveReleases, PinnedRelease
 from gateway.services.admission import Admission
 from gateway.services.catalog import CatalogService
@@ -146,7 +148,8 @@ async def shop_on(
             await indexing.run(release_id, items, fields, lambda _: None)
         await releases.refresh()
         # raise_app_exceptions=False: an unexpected exception must become a 500, as on a server.
-        transport = httpx.ASGITransport(create_app(gateway, LIMITS.max_bytes, ADMIN_KEY), False)
+        app = create_app(gateway, LIMITS.max_bytes, Access((Key.of(ADMIN_KEY, Scope.ADMIN),)))
+        transport = httpx.ASGITransport(app, False)
         async with httpx.AsyncClient(transport=transport, base_url="http://shop") as http:
             yield Shop(gateway, indexing, index, inference, pictures, http, control)
         await shadow.close()

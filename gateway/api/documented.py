@@ -53,7 +53,14 @@ _ERRORS: Mapping[int, tuple[str, LookalikeError]] = {
         "The body cannot be read as what it says it is.",
         errors.InvalidQuery("There was an error parsing the body."),
     ),
-    401: ("No admin key, or not the right one.", errors.Unauthorized("Send the admin key.")),
+    401: (
+        "No key, or one that is not known, where the gateway was started with keys.",
+        errors.Unauthorized("Send a key: `Authorization: Bearer …`."),
+    ),
+    403: (
+        "The key does not open such calls.",
+        errors.Forbidden("This key does not open calls of scope write."),
+    ),
     404: (
         "There is no such item or release.",
         errors.NotFound("The catalogue has no item 'sku-7'.", field="query[0].item"),

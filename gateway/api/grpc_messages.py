@@ -123,6 +123,7 @@ def answer_of(result: SearchResult) -> pb.SearchResponse:
         query_token=result.query_token,
         confident=result.confident,
         facets=[_facet_of(field, counts) for field, counts in result.facets.items()],
+        degraded=result.degraded,
     )
 
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from starlette.responses import Response
 
+from gateway.api.auth import GuardedRoute
 from gateway.api.documented import answers, openai_problems
 from gateway.api.request_parts import GatewayOf, ReadDeadline, json_response
 from gateway.api.schemas import DATA_URI, Strict, picture_bytes
@@ -20,7 +21,9 @@ from gateway.domain.vectors import Vector
 router = APIRouter(
     prefix="/v1",
     tags=["embeddings"],
-    responses=openai_problems(400, 404, 413, 422, 429, 503, 504),  # see problems.OPENAI_PATHS
+    route_class=GuardedRoute,
+    # In OpenAI's shape: see problems.OPENAI_PATHS.
+    responses=openai_problems(400, 401, 403, 404, 413, 422, 429, 503, 504),
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from gateway.api.auth import GuardedRoute
 from gateway.api.documented import answers, problems
 from gateway.api.item_schemas import BatchIn, BatchOut, ItemBody, ItemShown, ItemStatus
 from gateway.api.problems import describe
@@ -15,7 +16,8 @@ from gateway.services.item_writer import ItemOutcome
 router = APIRouter(
     prefix="/v1/items",
     tags=["items"],
-    responses=problems(404, 422, 429, 503, 504),
+    route_class=GuardedRoute,
+    responses=problems(401, 403, 404, 422, 429, 503, 504),
 )
 
 

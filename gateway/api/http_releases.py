@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
-from gateway.api.auth import require_admin
+from gateway.api.auth import GuardedRoute
 from gateway.api.documented import problems
 from gateway.api.request_parts import GatewayOf, json_response
 from gateway.api.schemas import Strict
@@ -19,12 +19,17 @@ from gateway.services.encoder import IMAGE_INPUT, TEXT_INPUT
 from gateway.services.release_build import BuildProgress
 from gateway.services.release_lifecycle import ReleaseStatus
 
-router = APIRouter(prefix="/v1/releases", tags=["releases"], responses=problems(503))
+router = APIRouter(
+    prefix="/v1/releases",
+    tags=["releases"],
+    route_class=GuardedRoute,
+    responses=problems(401, 403, 429, 503),
+)
 admin = APIRouter(
     prefix="/v1/releases",
     tags=["admin"],
-    dependencies=[Depends(require_admin)],
-    responses=problems(400, 401, 404, 409, 413, 422, 429, 503, 504),
+    route_class=GuardedRoute,
+    responses=problems(400, 401, 403, 404, 409, 413, 422, 429, 503, 504),
 )
 
 PROBLEMS_SHOWN = 100

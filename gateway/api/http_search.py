@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.api.auth import GuardedRoute
 from gateway.api.documented import answers, problems
 from gateway.api.request_parts import (
     CallerOf,
@@ -40,7 +41,8 @@ from gateway.services.gateway import Gateway
 router = APIRouter(
     prefix="/v1",
     tags=["search"],
-    responses=answers(SearchOut) | problems(404, 422, 429, 503, 504),
+    route_class=GuardedRoute,
+    responses=answers(SearchOut) | problems(401, 403, 404, 422, 429, 503, 504),
 )
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]

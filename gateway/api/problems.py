@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from gateway.api.schemas import path_of
 from gateway.api.status import code_of, status_of
-from gateway.domain.errors import LookalikeError, Overloaded
+from gateway.domain.errors import LookalikeError, Overloaded, Unauthorized
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +54,8 @@ async def _refused(request: Request, exc: Exception) -> Response:
     headers = {}
     if isinstance(exc, Overloaded):
         headers["Retry-After"] = str(math.ceil(exc.retry_after_s))
+    if type(exc) is Unauthorized:
+        headers["WWW-Authenticate"] = "Bearer"
     return _response(request, describe(exc), headers)
 
 

@@ -38,6 +38,7 @@ class SearchOut(BaseModel):
         description="Whether the best cosine reaches the release's calibrated cut-off; null if "
         "there is none."
     )
+    degraded: bool = Field(description="Of full text alone, because the model was away.")
     request_id: str
     timings: dict[str, float] = Field(description="Seconds by stage.")
     facets: dict[str, list[FacetCountOut]] | None = None
@@ -51,6 +52,7 @@ def answer(result: SearchResult, request_id: str) -> dict[str, Any]:
         "release": result.release,
         "mode": result.mode,
         "confident": result.confident,
+        "degraded": result.degraded,
         "request_id": request_id,
         "timings": dict(result.timings),
     }

@@ -236,7 +236,8 @@ class SearchResult:
     """The answer, wholly from one release. `timings` are seconds by stage.
 
     `confident` says whether the best cosine reaches the release's cut-off for such a query, None if
-    it has none or there is no cosine.
+    it has none or there is no cosine. `degraded` is an answer of full text alone, because the model
+    that the other half needs is away.
     """
 
     hits: tuple[Hit, ...]
@@ -246,3 +247,4 @@ class SearchResult:
     facets: Facets = field(default_factory=dict)
     query_token: str | None = None
     confident: bool | None = None
+    degraded: bool = False

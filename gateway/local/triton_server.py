@@ -132,6 +132,8 @@ class TritonServer:
             # Shared memory blocks of two servers on one machine must not share names.
             f"--backend-config=python,shm-region-prefix-name=lookalike-{self._port}-",
             "--model-control-mode=explicit",
+            # Python models that started side by side were seen to end Triton 2.51 (a lock error).
+            "--model-load-thread-count=1",
             *(f"--load-model={model}" for model in options.models),
             "--disable-auto-complete-config",
             "--allow-http=false",

@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from enum import Enum
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from gateway.domain.deadline import Deadline
+from gateway.domain.errors import ModelUnavailable
 from gateway.domain.payload import public
 from gateway.domain.plan import BestScore, Diversify, Rescore, SearchPlan
 from gateway.domain.ports import CatalogIndex, LexicalModel
@@ -37,6 +39,13 @@ from gateway.telemetry import Timings
 
 EQUAL_WEIGHTS = LegWeights()
 ANYBODY = Caller()
+
+
+class WithoutModel(Enum):
+    """What becomes of a hybrid search while the model is away."""
+
+    REFUSE = "refuse"
+    WORDS_ALONE = "words alone"  # and the answer says that it is degraded
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,7 @@ class SearchService:
         admission: Admission,
         weights: LegWeights = EQUAL_WEIGHTS,
         observe: Observer | None = None,
+        without_model: WithoutModel = WithoutModel.REFUSE,
     ) -> None:
         self._releases = releases
         self._vectors = vectors
@@ -80,6 +90,7 @@ class SearchService:
         self._admission = admission
         self._weights = weights
         self._observe = observe
+        self._without_model = without_model
 
     async def search(
         self, query: Query, deadline: Deadline, caller: Caller = ANYBODY
@@ -96,8 +107,14 @@ class SearchService:
             check_query(query, active)
             timings = Timings(self._admission.metrics)
             started_s = time.perf_counter()
-            mode = resolve_mode(query)
-            by = await self._searched_by(query, mode, active, deadline, timings)
+            mode, degraded = resolve_mode(query), False
+            try:
+                by = await self._searched_by(query, mode, active, deadline, timings)
+            except ModelUnavailable:
+                if mode is not Mode.HYBRID or self._without_model is WithoutModel.REFUSE:
+                    raise
+                mode, by, degraded = Mode.TEXT, None, True
+                self._admission.metrics.degraded.inc()
             plan = self._plan(query, mode, by)
             with timings.stage("search"):
                 page = await self._page(query, plan, by, active, deadline)
@@ -108,10 +125,11 @@ class SearchService:
                 mode=mode,
                 timings=timings.seconds,
                 facets=page.facets,
-                query_token=_token(query, active, by),
+                query_token=None if degraded else _token(query, active, by),
                 confident=page.confident,
+                degraded=degraded,
             )
-            if self._observe is not None:
+            if self._observe is not None and not degraded:
                 self._observe(Answered(query, route, active, result, _since(started_s)))
             return result
 

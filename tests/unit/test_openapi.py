@@ -28,10 +28,13 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from gateway.api.http_api import create_app
+from gateway.domain.access import Key, Scope
+from gateway.services.access import Access
 from gateway.services.gateway import Gateway
 from gateway.telemetry import Metrics
 from tests.shop import ADMIN_KEY, ITEMS, LIMITS, open_shop
 
+ACCESS = Access((Key.of(ADMIN_KEY, Scope.ADMIN),))
 EXAMPLES = 25  # an operation; with the document's own examples and every boundary besides
 CHECKS = [
     status_code_conformance,
@@ -50,7 +53,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     async def serve() -> None:
         async with open_shop(folder, ITEMS) as shop:
-            app = create_app(shop.gateway, LIMITS.max_bytes, ADMIN_KEY)
+            app = create_app(shop.gateway, LIMITS.max_bytes, ACCESS)
             server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
             serving = asyncio.create_task(server.serve())
             while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
@@ -73,7 +76,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def documented() -> dict[str, Any]:
     """The document; it needs no gateway behind it."""
     gateway = cast(Gateway, SimpleNamespace(metrics=Metrics()))
-    return create_app(gateway, LIMITS.max_bytes, ADMIN_KEY).openapi()
+    return create_app(gateway, LIMITS.max_bytes, ACCESS).openapi()
 
 
 @pytest.fixture(scope="module")

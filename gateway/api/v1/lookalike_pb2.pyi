@@ -190,7 +190,7 @@ class Hit(_message.Message):
     def __init__(self, id: _Optional[str] = ..., score: _Optional[float] = ..., picture: _Optional[str] = ..., item: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., group: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., others: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SearchResponse(_message.Message):
-    __slots__ = ("hits", "release", "mode", "timings", "facets", "query_token", "confident")
+    __slots__ = ("hits", "release", "mode", "timings", "facets", "query_token", "confident", "degraded")
     class TimingsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -205,6 +205,7 @@ class SearchResponse(_message.Message):
     FACETS_FIELD_NUMBER: _ClassVar[int]
     QUERY_TOKEN_FIELD_NUMBER: _ClassVar[int]
     CONFIDENT_FIELD_NUMBER: _ClassVar[int]
+    DEGRADED_FIELD_NUMBER: _ClassVar[int]
     hits: _containers.RepeatedCompositeFieldContainer[Hit]
     release: str
     mode: Mode
@@ -212,7 +213,8 @@ class SearchResponse(_message.Message):
     facets: _containers.RepeatedCompositeFieldContainer[Facet]
     query_token: str
     confident: bool
-    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., release: _Optional[str] = ..., mode: _Optional[_Union[Mode, str]] = ..., timings: _Optional[_Mapping[str, float]] = ..., facets: _Optional[_Iterable[_Union[Facet, _Mapping]]] = ..., query_token: _Optional[str] = ..., confident: _Optional[bool] = ...) -> None: ...
+    degraded: bool
+    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., release: _Optional[str] = ..., mode: _Optional[_Union[Mode, str]] = ..., timings: _Optional[_Mapping[str, float]] = ..., facets: _Optional[_Iterable[_Union[Facet, _Mapping]]] = ..., query_token: _Optional[str] = ..., confident: _Optional[bool] = ..., degraded: _Optional[bool] = ...) -> None: ...
 
 class StreamedSearch(_message.Message):
     __slots__ = ("id", "request")
