@@ -183,7 +183,9 @@ def _without_cut_tie(points: Sequence[Scored]) -> Sequence[Scored]:
 
 def _settled(points: Sequence[Scored]) -> list[Scored]:
     """Diversified points with those of equal score in the order of their ids, in the places that
-    they hold together: they show the same picture, and either could have come first."""
+    they hold together: they show the same picture, and either could have come first. (Two pictures
+    that differ but are equally near to the query, to the last bit, the engine may take in either
+    order, with other ones after them; drawings in plain colours do that, photos do not.)"""
     waiting: dict[float, list[Scored]] = {}
     for point in sorted(points, key=lambda p: p.point_id, reverse=True):
         waiting.setdefault(point.score, []).append(point)

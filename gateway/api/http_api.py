@@ -10,6 +10,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 import gateway as package
 from gateway.api import (
+    documented,
     http_embeddings,
     http_health,
     http_items,
@@ -46,6 +47,7 @@ def create_app(
     app.state.gateway = gateway
     app.state.access = access
     problems.install(app)
+    documented.install(app)
     for module in (http_search, http_items, http_embeddings, http_releases, http_health):
         app.include_router(module.router)
     app.include_router(http_releases.admin)

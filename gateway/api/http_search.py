@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.auth import GuardedRoute
+from gateway.api.documented import answers, problems
 from gateway.api.request_parts import (
     CallerOf,
     GatewayOf,
@@ -19,7 +20,8 @@ from gateway.api.request_parts import (
     request_id,
 )
 from gateway.api.schemas import fault_of
-from gateway.api.search_schemas import OptionsIn, SearchIn, answer
+from gateway.api.search_answers import SearchOut, answer
+from gateway.api.search_schemas import OptionsIn, SearchIn
 from gateway.domain.deadline import Deadline
 from gateway.domain.errors import BadFilter, InvalidQuery
 from gateway.domain.query import (
@@ -36,13 +38,18 @@ from gateway.domain.query import (
 from gateway.domain.query import Query as DomainQuery
 from gateway.services.gateway import Gateway
 
-router = APIRouter(prefix="/v1", tags=["search"], route_class=GuardedRoute)
+router = APIRouter(
+    prefix="/v1",
+    tags=["search"],
+    route_class=GuardedRoute,
+    responses=answers(SearchOut) | problems(401, 403, 404, 422, 429, 503, 504),
+)
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 Offset = Annotated[int, Query(ge=0)]
 
 
-@router.post("/search")
+@router.post("/search", responses=problems(400, 409, 413))
 async def search(
     body: SearchIn, request: Request, gateway: GatewayOf, deadline: ReadDeadline, caller: CallerOf
 ) -> Response:
@@ -66,7 +73,7 @@ async def search_by_words(
     return await _answer(request, gateway, query, deadline, caller)
 
 
-@router.post("/search/image")
+@router.post("/search/image", responses=problems(400, 413))
 async def search_by_picture(
     request: Request,
     gateway: GatewayOf,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import ConfigDict, Field, model_validator
 
 from gateway.api.boost_schemas import BoostIn
@@ -18,14 +16,12 @@ from gateway.domain.query import (
     MAX_URL_CHARS,
     Crop,
     Fusion,
-    Hit,
     ImagePart,
     ItemPart,
     LegWeights,
     Mode,
     Query,
     QueryPart,
-    SearchResult,
     Strategy,
     TextPart,
     TokenPart,
@@ -174,30 +170,3 @@ class SearchIn(OptionsIn):
     def to_domain(self) -> Query:
         """The query as the domain knows it; InvalidQuery for an image that is not base64."""
         return self.query_of(tuple(p.to_domain(f"query[{n}]") for n, p in enumerate(self.query)))
-
-
-def answer(result: SearchResult, request_id: str) -> dict[str, Any]:
-    """A search's answer, ready for JSON. What was not asked for is left out."""
-    shown: dict[str, Any] = {
-        "hits": [_hit(hit) for hit in result.hits],
-        "release": result.release,
-        "mode": result.mode,
-        "confident": result.confident,
-        "request_id": request_id,
-        "timings": dict(result.timings),
-    }
-    if result.facets:
-        shown["facets"] = {
-            field: [{"value": each.value, "count": each.count} for each in counts]
-            for field, counts in result.facets.items()
-        }
-    if result.query_token is not None:
-        shown["query_token"] = result.query_token
-    return shown
-
-
-def _hit(hit: Hit) -> dict[str, Any]:
-    shown = {"id": hit.item_id, "score": hit.score, "picture": hit.picture, "item": hit.item}
-    if hit.group is not None:
-        shown |= {"group": hit.group, "others": hit.others}
-    return shown

@@ -123,6 +123,8 @@ async def test_the_same_query_has_the_same_answer(
     }
     assert facets == http.get("facets", {})
     assert rpc.release == http["release"]
+    assert rpc.degraded is http["degraded"] is False
+    assert (rpc.confident if rpc.HasField("confident") else None) == http["confident"]
     assert pb.Mode.Name(rpc.mode).removeprefix("MODE_").lower() == http["mode"]
     assert set(rpc.timings) >= {"search"}
 
