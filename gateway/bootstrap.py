@@ -13,13 +13,14 @@ import httpx
 from gateway.adapters.bm25 import Bm25Model
 from gateway.adapters.picture_source import PictureFiles
 from gateway.adapters.qdrant_edge import EdgeIndex
+from gateway.adapters.query_pictures import NoQueryPictures, QueryPictures
 from gateway.adapters.release_files import RepositoryFiles, list_releases, load_release
 from gateway.adapters.triton import TritonInference
 from gateway.adapters.triton_control import TritonModels
 from gateway.domain.deadline import Deadline
 from gateway.domain.errors import StartupProblem
 from gateway.domain.loaded_release import LoadedRelease
-from gateway.domain.ports import CatalogIndex, Inference, Priority
+from gateway.domain.ports import CatalogIndex, Inference, PictureSource, Priority
 from gateway.domain.query import LegWeights, Query, SearchResult
 from gateway.preprocess.image import PictureLimits
 from gateway.services.active_release import ActiveRelease, ActiveReleases, PinnedRelease
@@ -31,11 +32,12 @@ from gateway.services.indexing import Indexing
 from gateway.services.item_pictures import ItemPictures
 from gateway.services.item_writer import ItemWriter
 from gateway.services.model_keeper import ModelKeeper
+from gateway.services.part_vectors import PartVectors
 from gateway.services.readiness import ReadinessCheck
 from gateway.services.release_build import ReleaseBuild
 from gateway.services.release_lifecycle import ReleaseLifecycle
 from gateway.services.remembered_inference import RememberedInference
-from gateway.services.search import Answered, SearchService
+from gateway.services.search import Answered, SearchService, WithoutModel
 from gateway.services.shadow import MOST_AT_ONCE, Shadow
 from gateway.services.towers import Towers
 from gateway.settings import Settings, Store
@@ -89,11 +91,14 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         catalog = CatalogService(writer, pictures, releases, metrics)
         admission = Admission(settings.max_in_flight, metrics)
         weights = LegWeights(settings.fusion_vector_weight, settings.fusion_text_weight)
+        named = _query_pictures(settings, stack)
         remembering = Encoder(RememberedInference(inference), limits, workers, cache)
 
         async def pinned(release_id: str) -> SearchService:
             release = PinnedRelease(await releases.built(release_id))
-            return SearchService(release, remembering, index, lexical, admission, weights)
+            return SearchService(
+                release, PartVectors(remembering, index, named), index, lexical, admission, weights
+            )
 
         # Copies for a candidate give way to live searches, and count in metrics of their own.
         aside = Metrics()
@@ -101,7 +106,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         room = Admission(MOST_AT_ONCE, aside)
 
         async def ask(query: Query, candidate: ActiveRelease, deadline: Deadline) -> SearchResult:
-            copies = SearchService(PinnedRelease(candidate), bulk, index, lexical, room, weights)
+            vectors = PartVectors(bulk, index, named)
+            copies = SearchService(PinnedRelease(candidate), vectors, index, lexical, room, weights)
             return await copies.search(query, deadline)
 
         shadow = Shadow(ask, metrics)
@@ -119,7 +125,16 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         )
         stack.push_async_callback(lifecycle.close)
         gateway = Gateway(
-            search=SearchService(releases, encoder, index, lexical, admission, weights, observe),
+            search=SearchService(
+                releases,
+                PartVectors(encoder, index, named),
+                index,
+                lexical,
+                admission,
+                weights,
+                observe,
+                WithoutModel.WORDS_ALONE if settings.degrade else WithoutModel.REFUSE,
+            ),
             catalog=catalog,
             pictures=ItemPictures(releases, index, pictures, limits, workers),
             releases=releases,
@@ -150,6 +165,14 @@ def only_release(settings: Settings) -> str:
         f"{settings.model_repository} holds several releases ({', '.join(ids)}): say which with "
         f"--release."
     )
+
+
+def _query_pictures(settings: Settings, stack: AsyncExitStack) -> PictureSource:
+    if not settings.fetch_query_images:
+        return NoQueryPictures()
+    pictures = QueryPictures(settings.max_picture_bytes, settings.query_image_hosts)
+    stack.push_async_callback(pictures.close)
+    return pictures
 
 
 def _open_index(settings: Settings) -> CatalogIndex:

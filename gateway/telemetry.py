@@ -45,6 +45,11 @@ class Metrics:
         self.shed = Counter(
             "lookalike_shed", "Requests refused because there was no room.", registry=self.registry
         )
+        self.degraded = Counter(
+            "lookalike_degraded",
+            "Searches answered by full text alone, because the model was away.",
+            registry=self.registry,
+        )
         self.text_cache = Counter(
             "lookalike_text_cache",
             "Look-ups of a text's vector, by outcome.",

@@ -22,6 +22,7 @@ TIMEOUT_S = 600.0
 
 _MEANINGS: Mapping[int, type[LookalikeError]] = {
     401: Unauthorized,
+    403: Unauthorized,
     404: NotFound,
     409: Conflict,
     422: InvalidQuery,

@@ -15,15 +15,18 @@ from functools import partial
 from typing import Any, cast
 
 import numpy as np
-from qdrant_client import grpc, models
+from qdrant_client import AsyncQdrantClient, grpc, models
 from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc
 
 from gateway.adapters import qdrant_cluster_query as words
 from gateway.adapters.qdrant_aliases import activated
 from gateway.adapters.qdrant_cluster_aliases import changes, to_aliases
-from gateway.adapters.qdrant_cluster_client import ClusterOptions, connect
+from gateway.adapters.qdrant_cluster_client import ClusterOptions, alive, close, connect
 from gateway.adapters.qdrant_cluster_errors import translated
-from gateway.adapters.qdrant_paging import Pager, Scored
+from gateway.adapters.qdrant_cluster_filter import item_is
+from gateway.adapters.qdrant_facets import RESULT_SET, counted, result_set
+from gateway.adapters.qdrant_paging import Pager, Scored, group_value, payload_keys
+from gateway.adapters.watched_connection import WatchedConnection
 from gateway.domain import payload as payloads
 from gateway.domain.deadline import Deadline
 from gateway.domain.errors import (
@@ -33,8 +36,9 @@ from gateway.domain.errors import (
     SpaceMismatch,
 )
 from gateway.domain.filters import FieldType
+from gateway.domain.plan import SearchPlan
 from gateway.domain.ports import Aliases, CollectionInfo, CollectionSpec, Point, StoredPoint
-from gateway.domain.query import Hit, SearchPlan
+from gateway.domain.query import Facets, Hit
 from gateway.domain.trial import Trial
 
 METADATA_KEY = "lookalike"
@@ -50,7 +54,17 @@ class ClusterIndex:
 
     def __init__(self, options: ClusterOptions) -> None:
         self._options = options
-        self._client = connect(options)
+        self._connection = WatchedConnection(
+            f"Qdrant at {options.host}:{options.grpc_port}",
+            lambda: connect(options),
+            alive,
+            close,
+        )
+        self._calling = partial(translated, to=self._connection)
+
+    @property
+    def _client(self) -> AsyncQdrantClient:
+        return self._connection.current
 
     async def create(self, spec: CollectionSpec) -> None:
         """See `CatalogIndex`."""
@@ -70,7 +84,7 @@ class ClusterIndex:
             )
         # Also for one that exists: the process that made it may have died on the way.
         for key, kind in {"id": FieldType.KEYWORD, **spec.fields}.items():
-            async with translated("indexing a field"):
+            async with self._calling("indexing a field"):
                 await self._client.create_payload_index(
                     spec.name, key, field_schema=words.field_index(kind)
                 )
@@ -82,7 +96,7 @@ class ClusterIndex:
             "fields": {key: str(kind) for key, kind in spec.fields.items()},
             "made_at_s": time.time(),
         }
-        async with translated("creating a collection"):
+        async with self._calling("creating a collection"):
             await self._client.create_collection(
                 spec.name,
                 vectors_config=words.dense_config(spec),
@@ -97,7 +111,7 @@ class ClusterIndex:
     async def describe(self, collection: str) -> CollectionInfo | None:
         """See `CatalogIndex`. SpaceMismatch for a collection that somebody else made."""
         try:
-            async with translated("describing a collection"):
+            async with self._calling("describing a collection"):
                 info = await self._client.get_collection(collection)
         except NotFound:
             return None
@@ -122,14 +136,14 @@ class ClusterIndex:
 
     async def collections(self) -> list[str]:
         """See `CatalogIndex`."""
-        async with translated("listing collections"):
+        async with self._calling("listing collections"):
             answer = await self._client.get_collections()
         return sorted(collection.name for collection in answer.collections)
 
     async def drop(self, collection: str) -> None:
         """See `CatalogIndex`. Its aliases go with it."""
         try:
-            async with translated("deleting a collection"):
+            async with self._calling("deleting a collection"):
                 await self._client.delete_collection(collection)
         except NotFound:
             return
@@ -147,7 +161,7 @@ class ClusterIndex:
 
     async def aliases(self) -> Aliases:
         """See `CatalogIndex`."""
-        async with translated("reading the aliases"):
+        async with self._calling("reading the aliases"):
             answer = await self._client.get_aliases()
         return to_aliases(answer.aliases)
 
@@ -156,7 +170,7 @@ class ClusterIndex:
         return (await self.aliases()).active
 
     async def _change(self, before: Aliases, after: Aliases, named: Sequence[str]) -> None:
-        async with translated("moving the aliases"):
+        async with self._calling("moving the aliases"):
             for collection in named:  # a change of nothing would not say that it is not there
                 await self._client.get_collection(collection)
             if operations := changes(before, after):
@@ -166,7 +180,7 @@ class ClusterIndex:
         """See `CatalogIndex`."""
         for start in range(0, len(points), WRITE_POINTS):
             batch = [words.to_point(p) for p in points[start : start + WRITE_POINTS]]
-            async with translated("writing points"):
+            async with self._calling("writing points"):
                 await self._client.upsert(collection, batch)
 
     async def delete_points(self, collection: str, ids: Sequence[str]) -> None:
@@ -174,33 +188,55 @@ class ClusterIndex:
         if not ids:
             return
         selected = models.PointIdsList(points=list(ids))
-        async with translated("deleting points"):
+        async with self._calling("deleting points"):
             await self._client.delete(collection, selected)
 
     async def item_points(
         self, collection: str, item_id: str, deadline: Deadline
     ) -> list[StoredPoint]:
         """See `CatalogIndex`."""
-        async with translated("reading an item", deadline):
-            records = [
-                r async for r in self._scroll(collection, words.item_is(item_id), [words.IMAGE])
-            ]
+        async with self._calling("reading an item", deadline):
+            records = [r async for r in self._scroll(collection, item_is(item_id), [words.IMAGE])]
         return sorted(map(_stored, records), key=lambda p: payloads.picture_no(p.payload))
 
     async def search(self, collection: str, plan: SearchPlan, deadline: Deadline) -> list[Hit]:
         """See `CatalogIndex`."""
-        pager = Pager(plan)
+        pager, keys = Pager(plan), payload_keys(plan)
         for window in pager.windows():
-            async with translated("searching the index", deadline):
-                request = words.search_request(plan, window)
-                # Not `query_points`: it decodes every payload (18 µs each), and takes no deadline
-                # but whole seconds.
-                answer = await self._client.grpc_points.Query(
-                    RestToGrpc.convert_query_points(request, collection),
-                    timeout=deadline.remaining_s(),
-                )
-            pager.add(window, [_scored(point) for point in answer.result])
+            async with self._calling("searching the index", deadline):
+                request = words.search_request(plan, window, keys)
+                found = await self._query(collection, request, deadline)
+            pager.add(window, [_scored(point, plan.group_by) for point in found])
         return pager.hits()
+
+    async def facets(
+        self, collection: str, plan: SearchPlan, fields: Sequence[str], deadline: Deadline
+    ) -> Facets:
+        """See `CatalogIndex`."""
+        counting = result_set(plan)
+        if counting is None or not fields:
+            return counted(fields, ())
+        async with self._calling("counting the result set", deadline):
+            request = words.search_request(counting, RESULT_SET, ("id", *fields))
+            found = await self._query(collection, request, deadline)
+        payload_of = (point.payload for point in found)
+        return counted(
+            fields,
+            (
+                (p["id"].string_value, [words.payload_value(p, field) for field in fields])
+                for p in payload_of
+            ),
+        )
+
+    async def _query(
+        self, collection: str, request: models.QueryRequest, deadline: Deadline
+    ) -> Sequence[grpc.ScoredPoint]:
+        """Not `query_points`: it decodes every payload (18 µs each), and takes no deadline but
+        whole seconds."""
+        answer = await self._client.grpc_points.Query(
+            RestToGrpc.convert_query_points(request, collection), timeout=deadline.remaining_s()
+        )
+        return cast(Sequence[grpc.ScoredPoint], answer.result)
 
     async def payloads(self, collection: str) -> AsyncIterator[Mapping[str, Any]]:
         """See `CatalogIndex`."""
@@ -212,7 +248,7 @@ class ClusterIndex:
     ) -> AsyncIterator[models.Record]:
         offset: Any = None
         while True:
-            async with translated("reading points"):
+            async with self._calling("reading points"):
                 records, offset = await self._client.scroll(
                     collection,
                     scroll_filter=only,
@@ -229,7 +265,7 @@ class ClusterIndex:
     async def optimize(self, collection: str) -> None:
         """Waits until the servers have built their graphs; they do it by themselves."""
         while True:
-            async with translated("waiting for the index"):
+            async with self._calling("waiting for the index"):
                 info = await self._client.get_collection(collection)
             if info.status is models.CollectionStatus.GREEN:
                 return
@@ -237,7 +273,7 @@ class ClusterIndex:
                 raise BackendUnavailable(f"The optimisation of {collection} failed in Qdrant.")
             if info.status is models.CollectionStatus.GREY:
                 # A server that was restarted waits for a change before it goes on.
-                async with translated("waking the optimiser"):
+                async with self._calling("waking the optimiser"):
                     await self._client.update_collection(
                         collection, optimizers_config=models.OptimizersConfigDiff()
                     )
@@ -245,15 +281,17 @@ class ClusterIndex:
 
     async def close(self) -> None:
         """See `CatalogIndex`."""
-        await self._client.close()
+        await self._connection.close()
 
 
-def _scored(point: grpc.ScoredPoint) -> Scored:
+def _scored(point: grpc.ScoredPoint, group_by: str | None) -> Scored:
+    group = None if group_by is None else group_value(words.payload_value(point.payload, group_by))
     return Scored(
         point_id=point.id.uuid,
         item_id=point.payload["id"].string_value,
         score=point.score,
         payload=partial(GrpcToRest.convert_payload, point.payload),
+        group=group,
     )
 
 

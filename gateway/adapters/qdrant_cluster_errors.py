@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import grpc
+from qdrant_client import AsyncQdrantClient
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ApiException
 
+from gateway.adapters.qdrant_cluster_client import AS_IF_AWAY
+from gateway.adapters.watched_connection import WatchedConnection
 from gateway.domain.deadline import Deadline
 from gateway.domain.errors import (
     BackendUnavailable,
@@ -23,23 +26,31 @@ from gateway.domain.errors import (
 
 
 @asynccontextmanager
-async def translated(doing: str, deadline: Deadline | None = None) -> AsyncIterator[None]:
-    """Turns foreign errors into ours, and ends what runs when the deadline passes.
+async def translated(
+    doing: str, deadline: Deadline | None = None, *, to: WatchedConnection[AsyncQdrantClient]
+) -> AsyncIterator[None]:
+    """Turns foreign errors into ours, and ends what runs when the deadline passes. While Qdrant is
+    known to be away, it ends before it begins.
 
     Qdrant's own timeout counts whole seconds, so the gateway cancels the call at the deadline;
     gRPC then cancels it on the server. The cancellation of the calling task stays what it is.
     """
     left_s = None if deadline is None else deadline.require(doing)
+    if to.away:
+        raise BackendUnavailable(f"Qdrant is away; it was needed for {doing}.")
     try:
         async with asyncio.timeout(left_s):
             yield
     except TimeoutError as exc:
+        to.suspect()
         raise DeadlineExceeded(f"The request's time ran out while {doing}.") from exc
     except ResourceExhaustedResponse as exc:
         raise Overloaded(
             f"Qdrant has no room while {doing}: {exc}.", retry_after_s=float(exc.retry_after_s)
         ) from exc
     except grpc.aio.AioRpcError as exc:
+        if exc.code() in AS_IF_AWAY:
+            to.suspect()
         raise _of_status(doing, exc.code(), exc.details() or exc.code().name) from exc
     except ApiException as exc:
         raise BackendUnavailable(f"Qdrant failed while {doing}: {exc}.") from exc

@@ -4,6 +4,10 @@ The generated stub is used as it is: one request message, raw bytes in and out. 
 `UNAVAILABLE` for a full queue, for a request that expired in the queue and for a server that is
 going away; only the text tells them apart, and only the last may ever be tried again. Nothing is
 retried here.
+
+gRPC's own health checking of each server behind a name needs the method Watch, which Triton 2.51
+answers with UNIMPLEMENTED (Check it has). So a server is left out when its connection breaks or its
+keepalive ends, and `WatchedConnection` finds what holds a connection open and answers nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import grpc
 import grpc.aio
@@ -19,11 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+from gateway.adapters.watched_connection import SIGN_TIMEOUT_S, WatchedConnection
 from gateway.domain.deadline import Deadline
 from gateway.domain.errors import (
-    BackendUnavailable,
     DeadlineExceeded,
     LookalikeError,
+    ModelUnavailable,
     Overloaded,
 )
 from gateway.domain.ports import Priority
@@ -43,6 +49,16 @@ _DATATYPES = {np.dtype(np.uint8): "UINT8", np.dtype(np.int64): "INT64"}
 _QUEUE_FULL = ("Exceeds maximum queue size", "max_queue_size")
 _EXPIRED_IN_QUEUE = ("timeout expired", "Request timeout")
 
+# What a call meets when the server is away, or its machine, or the way to it.
+_AS_IF_AWAY = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
+)
+# Servers behind one name take turns, so that so many questions reach every one of a few.
+_SIGNS = 4
+
 _CHANNEL_OPTIONS = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -57,8 +73,16 @@ _CHANNEL_OPTIONS = (
     # gRPC's own retries would turn shed load into more load.
     ("grpc.enable_retries", 0),
     # All addresses behind a name (a headless service) share the load.
+    # A fresh connection shall be one: gRPC would share it with the channel that is suspected.
+    ("grpc.use_local_subchannel_pool", 1),
     ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Connection:
+    channel: grpc.aio.Channel
+    stub: service_pb2_grpc.GRPCInferenceServiceStub
 
 
 class TritonInference:
@@ -69,9 +93,10 @@ class TritonInference:
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
-        self._channel = grpc.aio.insecure_channel(endpoint, options=_CHANNEL_OPTIONS)
         self._max_batch_sizes: dict[str, int] = {}
-        self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
+        self._connection = WatchedConnection(
+            f"Triton at {endpoint}", lambda: _connect(endpoint), _alive, _close
+        )
 
     async def infer(
         self,
@@ -109,16 +134,16 @@ class TritonInference:
     ) -> Batch:
         left_s = deadline.require("the model was asked", MIN_REMAINING_S)
         request = _request(model, input_name, rows, left_s, priority)
-        with _translated(model):
-            response = await self._stub.ModelInfer(request, timeout=left_s)
+        with self._calling(model) as stub:
+            response = await stub.ModelInfer(request, timeout=left_s)
         return _vectors(response, len(rows), model)
 
     async def ready(self, model: str) -> bool:
         """Whether Triton says that it can serve `model`; False when it cannot be reached."""
         request = service_pb2.ModelReadyRequest(name=model)
         try:
-            with _translated(model):
-                answer = await self._stub.ModelReady(request, timeout=READY_TIMEOUT_S)
+            with self._calling(model) as stub:
+                answer = await stub.ModelReady(request, timeout=READY_TIMEOUT_S)
         except LookalikeError:
             return False
         return bool(answer.ready)
@@ -129,14 +154,56 @@ class TritonInference:
         if known is None:
             left_s = deadline.require("the model was asked", MIN_REMAINING_S)
             request = service_pb2.ModelConfigRequest(name=model)
-            with _translated(model):
-                answer = await self._stub.ModelConfig(request, timeout=left_s)
+            with self._calling(model) as stub:
+                answer = await stub.ModelConfig(request, timeout=left_s)
             known = self._max_batch_sizes[model] = max(1, answer.config.max_batch_size)
         return known
 
+    @contextmanager
+    def _calling(self, model: str) -> Iterator[service_pb2_grpc.GRPCInferenceServiceStub]:
+        """The stub to call; gRPC's and grpc.aio's exceptions leave as this product's own."""
+        if self._connection.away:
+            raise ModelUnavailable("Triton is away.")
+        try:
+            yield self._connection.current.stub
+        except grpc.aio.AioRpcError as exc:
+            if exc.code() in _AS_IF_AWAY:
+                self._connection.suspect()
+            raise _meaning(exc.code(), exc.details() or "", model) from exc
+        except (grpc.aio.UsageError, grpc.aio.InternalError, RuntimeError) as exc:
+            raise ModelUnavailable(f"The connection to Triton is closed or broken: {exc}") from exc
+        except asyncio.CancelledError as exc:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # gRPC cancels a call, but not the task, when its channel closes under it.
+            raise ModelUnavailable("The connection to Triton was closed.") from exc
+
     async def close(self) -> None:
         """Closes the connections."""
-        await self._channel.close()
+        await self._connection.close()
+
+
+def _connect(endpoint: str) -> _Connection:
+    channel = grpc.aio.insecure_channel(endpoint, options=_CHANNEL_OPTIONS)
+    return _Connection(channel, service_pb2_grpc.GRPCInferenceServiceStub(channel))
+
+
+async def _close(connection: _Connection, within_s: float) -> None:
+    await connection.channel.close(within_s)
+
+
+async def _alive(connection: _Connection) -> bool:
+    """Whether every server that is asked answers, whatever it says."""
+    return all(await asyncio.gather(*(_sign(connection) for _ in range(_SIGNS))))
+
+
+async def _sign(connection: _Connection) -> bool:
+    try:
+        await connection.stub.ServerLive(service_pb2.ServerLiveRequest(), timeout=SIGN_TIMEOUT_S)
+    except grpc.aio.AioRpcError as exc:
+        return exc.code() not in _AS_IF_AWAY
+    return True
 
 
 def _request(
@@ -157,7 +224,7 @@ def _request(
 
 
 def _vectors(response: service_pb2.ModelInferResponse, rows: int, model: str) -> Batch:
-    """The answer's vectors, if they are what a tower gives; BackendUnavailable otherwise.
+    """The answer's vectors, if they are what a tower gives; ModelUnavailable otherwise.
 
     A broken Python environment beside Triton (numpy 2 is one) gives empty tensors and no error.
     """
@@ -169,18 +236,7 @@ def _vectors(response: service_pb2.ModelInferResponse, rows: int, model: str) ->
             vectors = np.frombuffer(raw, dtype="<f4").reshape(shape)
             if np.isfinite(vectors).all():
                 return vectors
-    raise BackendUnavailable(f"Triton's model {model} gave something other than {rows} vectors.")
-
-
-@contextmanager
-def _translated(model: str) -> Iterator[None]:
-    """gRPC's and grpc.aio's exceptions as this product's own."""
-    try:
-        yield
-    except grpc.aio.AioRpcError as exc:
-        raise _meaning(exc.code(), exc.details() or "", model) from exc
-    except (grpc.aio.UsageError, grpc.aio.InternalError, RuntimeError) as exc:
-        raise BackendUnavailable(f"The connection to Triton is closed or broken: {exc}") from exc
+    raise ModelUnavailable(f"Triton's model {model} gave something other than {rows} vectors.")
 
 
 def _meaning(code: grpc.StatusCode, text: str, model: str) -> LookalikeError:
@@ -191,5 +247,5 @@ def _meaning(code: grpc.StatusCode, text: str, model: str) -> LookalikeError:
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineExceeded("The request's time ran out while the model was working.")
     if code in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
-        return BackendUnavailable(f"Triton refused the request for model {model}: {text}")
-    return BackendUnavailable(f"Triton cannot be reached or fails ({code.name}).")
+        return ModelUnavailable(f"Triton refused the request for model {model}: {text}")
+    return ModelUnavailable(f"Triton cannot be reached or fails ({code.name}).")

@@ -1,46 +1,86 @@
-"""Who may change releases."""
+"""Which scope a call needs, over both edges, and where its key stands.
+
+These two tables are the whole of it: a route or a method that is not in them is not served.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-from typing import Annotated
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
-from fastapi import Depends
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.routing import APIRoute
 from starlette.requests import Request
+from starlette.responses import Response
 
-from gateway.domain.errors import Unauthorized
+from gateway.domain.access import Scope
+from gateway.services.access import Access
 
-_bearer = HTTPBearer(auto_error=False, description="The gateway's LOOKALIKE_ADMIN_KEY.")
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+_PREFIX = "bearer "
+
+ROUTES: Mapping[tuple[str, str], Scope] = {
+    ("POST", "/v1/search"): Scope.SEARCH,
+    ("GET", "/v1/search"): Scope.SEARCH,
+    ("POST", "/v1/search/image"): Scope.SEARCH,
+    ("GET", "/v1/items/{item_id:path}/similar"): Scope.SEARCH,
+    ("GET", "/v1/items/{item_id:path}"): Scope.SEARCH,
+    ("PUT", "/v1/items/{item_id:path}"): Scope.WRITE,
+    ("DELETE", "/v1/items/{item_id:path}"): Scope.WRITE,
+    ("POST", "/v1/items/batch"): Scope.WRITE,
+    ("POST", "/v1/embeddings"): Scope.SEARCH,
+    ("GET", "/v1/releases/active"): Scope.SEARCH,
+    ("GET", "/v1/releases"): Scope.ADMIN,
+    ("GET", "/v1/releases/{release_id}"): Scope.ADMIN,
+    ("POST", "/v1/releases/{release_id}/build"): Scope.ADMIN,
+    ("DELETE", "/v1/releases/{release_id}/build"): Scope.ADMIN,
+    ("POST", "/v1/releases/{release_id}/activate"): Scope.ADMIN,
+    ("POST", "/v1/releases/rollback"): Scope.ADMIN,
+    ("PUT", "/v1/releases/trial"): Scope.ADMIN,
+    ("DELETE", "/v1/releases/trial"): Scope.ADMIN,
+    ("DELETE", "/v1/releases/{release_id}"): Scope.ADMIN,
+}
+
+METHODS: Mapping[str, Scope] = {
+    "Search": Scope.SEARCH,
+    "SearchStream": Scope.SEARCH,
+    "Embed": Scope.SEARCH,
+    "GetItem": Scope.SEARCH,
+    "UpsertItems": Scope.WRITE,
+    "DeleteItems": Scope.WRITE,
+}
+
+SECURITY_SCHEME = {
+    "key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A key of the needed scope, where the gateway was started with keys.",
+    }
+}
 
 
-class AdminKey:
-    """The one key; its digest is kept, not the key."""
+class GuardedRoute(APIRoute):
+    """A route that looks at the caller's key before it reads the body."""
 
-    def __init__(self, key: str | None) -> None:
-        self._digest = None if key is None else _digest(key)
+    def get_route_handler(self) -> Handler:
+        """FastAPI's handler behind the doorkeeper; LookupError for a route without a scope."""
+        inner = super().get_route_handler()
+        [method] = sorted(self.methods or ())
+        scope = ROUTES.get((method, self.path))
+        if scope is None:
+            raise LookupError(f"gateway.api.auth does not say which scope {method} {self.path} has")
+        self.openapi_extra = {"security": [{"key": []}]} | (self.openapi_extra or {})
 
-    def check(self, shown: str | None) -> None:
-        """Unauthorized unless `shown` is the key. Takes as long for any wrong one."""
-        if self._digest is None:
-            raise Unauthorized(
-                "This gateway answers no admin calls: it was started without LOOKALIKE_ADMIN_KEY."
-            )
-        if shown is None:
-            raise Unauthorized("Send the admin key: `Authorization: Bearer …`.")
-        if not hmac.compare_digest(_digest(shown), self._digest):
-            raise Unauthorized("That is not the admin key.")
+        async def guarded(request: Request) -> Response:
+            access: Access = request.app.state.access
+            access.require(scope, bearer(request.headers.get("authorization")))
+            return await inner(request)
 
-
-def require_admin(
-    request: Request,
-    shown: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> None:
-    """A dependency of every admin call."""
-    key: AdminKey = request.app.state.admin
-    key.check(None if shown is None else shown.credentials)
+        return guarded
 
 
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()
+def bearer(header: str | None) -> str | None:
+    """The key in an `authorization` header or metadata entry, if it has one."""
+    if header is None or not header.lower().startswith(_PREFIX):
+        return None
+    return header[len(_PREFIX) :].strip()

@@ -9,29 +9,29 @@ from typing import TypeAlias, TypeVar
 
 import grpc
 import grpc.aio
-from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.duration_pb2 import Duration
-from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from grpc_status import rpc_status
 
 from gateway.api import grpc_messages as messages
-from gateway.api.status import code_of, status_of
+from gateway.api.auth import bearer
+from gateway.api.grpc_errors import abort
+from gateway.api.grpc_guard import Guard
 from gateway.api.v1 import lookalike_pb2 as pb
 from gateway.api.v1 import lookalike_pb2_grpc
 from gateway.domain.deadline import Deadline
-from gateway.domain.errors import InvalidQuery, LookalikeError, Overloaded, StartupProblem
+from gateway.domain.errors import InvalidQuery, LookalikeError, StartupProblem
 from gateway.domain.query import Caller, Query, SearchResult
+from gateway.services.access import Access
 from gateway.services.catalog import CHUNK_ITEMS
 from gateway.services.gateway import Gateway
 from gateway.services.item_writer import ItemOutcome
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Lookalike"].full_name
-ERROR_DOMAIN = "lookalike"
 STREAM_IN_FLIGHT = 32
 MAX_BATCH = 1_000
 HEALTH_INTERVAL_S = 1.0
+
+EVERYBODY = Access()
 
 Context: TypeAlias = grpc.aio.ServicerContext
 Request = TypeVar("Request")
@@ -48,8 +48,7 @@ def _answered(handler: Handler[Self, Request, Response]) -> Handler[Self, Reques
         try:
             return await handler(self, request, context)
         except LookalikeError as error:
-            await context.abort_with_status(rpc_status.to_status(_status(error)))
-            raise AssertionError("abort raises") from error
+            await abort(context, error)
 
     return wrapped
 
@@ -57,8 +56,9 @@ def _answered(handler: Handler[Self, Request, Response]) -> Handler[Self, Reques
 class LookalikeServicer(lookalike_pb2_grpc.LookalikeServicer):
     """`lookalike.v1.Lookalike`; each call is documented in the proto file."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, access: Access) -> None:
         self._gateway = gateway
+        self._access = access
 
     @_answered
     async def Search(self, request: pb.SearchRequest, context: Context) -> pb.SearchResponse:  # noqa: N802 - gRPC's name
@@ -142,6 +142,7 @@ class LookalikeServicer(lookalike_pb2_grpc.LookalikeServicer):
 
     async def _streamed(self, asked: pb.StreamedSearch, context: Context) -> pb.StreamedAnswer:
         try:
+            self._access.spend(_key(context))
             query = messages.query_of(asked.request)
             result = await self._gateway.search.search(
                 query, self._reading(context), _caller(context)
@@ -170,26 +171,32 @@ class LookalikeServicer(lookalike_pb2_grpc.LookalikeServicer):
         return Deadline.after(limits.default_s if left_s is None else min(left_s, limits.most_s))
 
     def _writing(self, context: Context) -> Deadline:
+        limits = self._gateway.timeouts
         left_s = context.time_remaining()
-        return Deadline.after(self._gateway.timeouts.write_s if left_s is None else left_s)
+        asked_s = limits.write_s if left_s is None else left_s
+        return Deadline.after(min(asked_s, limits.write_most_s))
 
 
 class GrpcServer:
     """The service with health and reflection, on an address of the caller's choice."""
 
-    def __init__(self, gateway: Gateway, max_picture_bytes: int) -> None:
+    def __init__(
+        self, gateway: Gateway, max_picture_bytes: int, access: Access = EVERYBODY
+    ) -> None:
         self._gateway = gateway
         # Several pictures fit into one query.
         self._server = grpc.aio.server(
+            # An interceptor costs every call; where there are no keys, none may call for admin.
+            interceptors=() if access.keyless else (Guard(access, SERVICE),),
             options=[
                 ("grpc.max_receive_message_length", 2 * max_picture_bytes),
                 # A port in use is a mistake to be told, not to be shared.
                 ("grpc.so_reuseport", 0),
-            ]
+            ],
         )
         self._health = health.aio.HealthServicer()
         add = lookalike_pb2_grpc.add_LookalikeServicer_to_server
-        add(LookalikeServicer(gateway), self._server)  # type: ignore[no-untyped-call] # by protoc
+        add(LookalikeServicer(gateway, access), self._server)  # type: ignore[no-untyped-call] # by protoc
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
@@ -226,25 +233,12 @@ class GrpcServer:
             await asyncio.sleep(HEALTH_INTERVAL_S)
 
 
+def _key(context: Context) -> str | None:
+    return bearer(dict(context.invocation_metadata() or ()).get("authorization"))
+
+
 def _caller(context: Context) -> Caller:
     """The same headers as over HTTP, as metadata."""
     metadata = dict(context.invocation_metadata() or ())
     user, release = metadata.get("x-user-id"), metadata.get("x-release")
     return Caller(None if user is None else str(user), None if release is None else str(release))
-
-
-def _status(error: LookalikeError) -> status_pb2.Status:
-    metadata = {} if error.field is None else {"field": error.field}
-    details = [
-        error_details_pb2.ErrorInfo(reason=code_of(error), domain=ERROR_DOMAIN, metadata=metadata)
-    ]
-    if isinstance(error, Overloaded):
-        delay = Duration()
-        delay.FromMilliseconds(int(error.retry_after_s * 1000))
-        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
-    status = status_pb2.Status(code=status_of(error).grpc.value[0], message=error.detail)
-    for detail in details:
-        packed = AnyMessage()
-        packed.Pack(detail)
-        status.details.append(packed)
-    return status

@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
+from gateway.api.documented import problems
 from gateway.api.request_parts import GatewayOf, ReadDeadline
 from gateway.services.catalog import MAX_PICTURES
 from gateway.services.item_pictures import DEFAULT_SIDE_PX, MEDIA_TYPE, SIDES_PX
@@ -25,7 +26,8 @@ ASK_AGAIN = "no-cache"
 
 @router.get(
     "/pictures/{item_id:path}",
-    responses={
+    responses=problems(404, 413, 422, 503, 504)
+    | {
         200: {"content": {MEDIA_TYPE: {}}, "description": "The picture, as WebP."},
         304: {"description": "The one that the caller has is still right."},
     },
@@ -49,7 +51,6 @@ async def read(
     headers = {
         "ETag": etag,
         "Cache-Control": KEPT if thumbnail.as_indexed else ASK_AGAIN,
-        "X-Content-Type-Options": "nosniff",
     }
     if if_none_match is not None and names(if_none_match, etag):
         return Response(status_code=304, headers=headers)

@@ -44,8 +44,6 @@ POLICY = "; ".join(
 )
 HEADERS = {
     "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
     # A fleet that is being updated serves two versions of the page: a browser that asked each time
     # never mixes their files for longer than a load.
     "Cache-Control": "no-cache",

@@ -15,8 +15,25 @@ from gateway.telemetry import Metrics
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/-]{1,128}")
 
 
+# Nothing that the API answers is a page, and no browser shall guess that it were one.
+_SAFE = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+_CSP = b"content-security-policy"
+_NO_PAGE = b"default-src 'none'; frame-ancestors 'none'"
+# FastAPI's page of the API: a script of its own, the rest from this host and file.
+_DOCS = (
+    b"default-src 'none'; frame-ancestors 'none'; connect-src 'self'; "
+    b"script-src 'unsafe-inline' https://cdn.jsdelivr.net; "
+    b"style-src 'unsafe-inline' https://cdn.jsdelivr.net; "
+    b"img-src 'self' data: https://fastapi.tiangolo.com"
+)
+
+
 class RequestContext:
-    """Gives the request an id, counts it and times it, and says its id in the answer."""
+    """Gives the request an id, counts it and times it, and says its id in the answer, with the
+    headers that keep browsers from mischief. A page that brings its own policy keeps it."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -35,10 +52,11 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [
-                    *message.get("headers", ()),
-                    (b"x-request-id", request_id.encode()),
-                ]
+                headers = list(message.get("headers", ()))
+                headers += (*_SAFE, (b"x-request-id", request_id.encode()))
+                if all(name != _CSP for name, _ in headers):
+                    headers.append((_CSP, _DOCS if scope["path"] == "/docs" else _NO_PAGE))
+                message["headers"] = headers
             await send(message)
 
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from gateway.api.schemas import path_of
 from gateway.api.status import code_of, status_of
-from gateway.domain.errors import LookalikeError, Overloaded
+from gateway.domain.errors import LookalikeError, Overloaded, Unauthorized
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +54,8 @@ async def _refused(request: Request, exc: Exception) -> Response:
     headers = {}
     if isinstance(exc, Overloaded):
         headers["Retry-After"] = str(math.ceil(exc.retry_after_s))
+    if type(exc) is Unauthorized:
+        headers["WWW-Authenticate"] = "Bearer"
     return _response(request, describe(exc), headers)
 
 
@@ -104,14 +106,14 @@ async def _unexpected(request: Request, exc: Exception) -> Response:
 def _response(request: Request, problem: dict[str, Any], headers: dict[str, str]) -> Response:
     problem["request_id"] = request.scope.get("request_id", "")
     if request.url.path in OPENAI_PATHS:
-        body = orjson.dumps({"error": _openai(problem)})
+        body = orjson.dumps({"error": openai_shape(problem)})
         return Response(body, problem["status"], headers, media_type="application/json")
     return Response(
         orjson.dumps(problem), problem["status"], headers=headers, media_type=MEDIA_TYPE
     )
 
 
-def _openai(problem: dict[str, Any]) -> dict[str, Any]:
+def openai_shape(problem: Mapping[str, Any]) -> dict[str, Any]:
     """A problem as OpenAI's clients read it."""
     return {
         "message": problem["detail"],

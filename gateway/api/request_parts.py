@@ -23,11 +23,14 @@ def gateway_of(request: Request) -> Gateway:
 
 GatewayOf = Annotated[Gateway, Depends(gateway_of)]
 
+MAX_TIMEOUT_MS = 86_400_000  # a day; what is granted of it the gateway's settings say
+
 TimeoutMs = Annotated[
     int | None,
     Header(
         alias="X-Timeout-Ms",
         ge=1,
+        le=MAX_TIMEOUT_MS,
         description="Milliseconds that the answer is worth waiting for.",
     ),
 ]
@@ -43,7 +46,8 @@ def read_deadline(gateway: GatewayOf, timeout_ms: TimeoutMs = None) -> Deadline:
 def write_deadline(gateway: GatewayOf, timeout_ms: TimeoutMs = None) -> Deadline:
     """The deadline of a write, which may embed many pictures."""
     limits = gateway.timeouts
-    return Deadline.after(limits.write_s if timeout_ms is None else timeout_ms / 1000)
+    asked_s = limits.write_s if timeout_ms is None else timeout_ms / 1000
+    return Deadline.after(min(asked_s, limits.write_most_s))
 
 
 ReadDeadline = Annotated[Deadline, Depends(read_deadline)]

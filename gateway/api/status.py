@@ -26,6 +26,7 @@ TABLE: Mapping[type[errors.LookalikeError], Status] = {
     errors.NotFound: Status(404, grpc.StatusCode.NOT_FOUND),
     errors.Conflict: Status(409, grpc.StatusCode.FAILED_PRECONDITION),
     errors.Unauthorized: Status(401, grpc.StatusCode.UNAUTHENTICATED),
+    errors.Forbidden: Status(403, grpc.StatusCode.PERMISSION_DENIED),
     errors.Overloaded: Status(429, grpc.StatusCode.RESOURCE_EXHAUSTED),
     errors.DeadlineExceeded: Status(504, grpc.StatusCode.DEADLINE_EXCEEDED),
     errors.BackendUnavailable: Status(503, grpc.StatusCode.UNAVAILABLE),

@@ -8,7 +8,7 @@ import typer
 from pydantic import ValidationError
 from rich.markup import escape
 
-from gateway.cli import demo, evaluate_commands, index, releases, serve, verify
+from gateway.cli import config, demo, evaluate_commands, index, releases, serve, verify
 from gateway.cli.console import errors
 from gateway.domain.errors import LookalikeError
 
@@ -23,6 +23,7 @@ app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.command("index")(index.index)
 app.command("verify")(verify.verify)
+app.command("config")(config.config)
 app.add_typer(evaluate_commands.app, name="evaluate")
 app.add_typer(releases.app, name="releases")
 
@@ -38,5 +39,8 @@ def main() -> None:
         errors.print("[bold red]error:[/] these settings cannot be used:")
         for fault in exc.errors(include_url=False):
             name = "LOOKALIKE_" + "_".join(str(part) for part in fault["loc"]).upper()
-            errors.print(f"  {name}: {escape(fault['msg'])}", soft_wrap=True)
+            said = fault["msg"].removeprefix("Value error, ")
+            if fault["type"] == "extra_forbidden":
+                said = "There is no such setting."
+            errors.print(f"  {name}: {escape(said)}", soft_wrap=True, highlight=False)
         sys.exit(1)

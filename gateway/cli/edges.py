@@ -11,11 +11,12 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import uvicorn
-from pydantic import SecretStr
 
 from gateway.api.grpc_api import GrpcServer
 from gateway.api.http_api import create_app
+from gateway.domain.access import Key, Scope, parse_keys
 from gateway.domain.errors import StartupProblem
+from gateway.services.access import Access, Rate
 from gateway.services.gateway import Gateway
 from gateway.settings import Settings
 
@@ -37,14 +38,19 @@ def listen(host: str, port: int) -> socket.socket:
         if exc.errno == errno.EADDRINUSE:
             raise StartupProblem(
                 f"Port {port} on {host} is in use. Stop what uses it, or choose another with "
-                f"`--port` (`make demo ARGS='--port 8081'`)."
+                f"`--port` (`make demo ARGS='--port 8090'`)."
             ) from exc
         raise StartupProblem(f"Cannot listen on {host}:{port}: {exc.strerror or exc}.") from exc
     return sock
 
 
-def _secret(value: SecretStr | None) -> str | None:
-    return None if value is None else value.get_secret_value()
+def access_of(settings: Settings) -> Access:
+    """The keys that this gateway knows."""
+    keys = () if settings.keys is None else parse_keys(settings.keys.get_secret_value())
+    if settings.admin_key is not None:
+        keys += (Key.of(settings.admin_key.get_secret_value(), Scope.ADMIN),)
+    limit = settings.rate_limit
+    return Access(keys, None if limit is None else Rate(limit, settings.rate_burst))
 
 
 def url_of(sock: socket.socket) -> str:
@@ -98,8 +104,9 @@ async def answering(
     gateway: Gateway, sock: socket.socket, settings: Settings
 ) -> AsyncIterator[Answering]:
     """Serves `gateway` over HTTP on `sock` and over gRPC, for the block."""
+    access = access_of(settings)
     config = uvicorn.Config(
-        create_app(gateway, settings.max_picture_bytes, _secret(settings.admin_key)),
+        create_app(gateway, settings.max_picture_bytes, access, settings.cors_origins),
         loop="uvloop",
         http="httptools",
         lifespan="off",
@@ -108,7 +115,7 @@ async def answering(
         timeout_graceful_shutdown=DRAIN_TIMEOUT_S,
     )
     server = _Server(config, gateway)
-    rpc = GrpcServer(gateway, settings.max_picture_bytes)
+    rpc = GrpcServer(gateway, settings.max_picture_bytes, access)
     grpc_port = await rpc.start(settings.host, settings.grpc_port)
     task = asyncio.create_task(server.serve(sockets=[sock]))
     try:

@@ -13,7 +13,12 @@ from gateway.bootstrap import assemble
 from gateway.cli.console import out, progress, say
 from gateway.cli.evaluate import DEFAULT_QUERIES
 from gateway.cli.evaluation_run import counting
-from gateway.cli.evaluation_tables import SIGNIFICANT, evidence_table, legs_table
+from gateway.cli.evaluation_tables import (
+    SIGNIFICANT,
+    evidence_table,
+    legs_table,
+    second_stage_table,
+)
 from gateway.cli.output_files import require_writable, write
 from gateway.services.evaluation import check_items
 from gateway.services.evaluation_report import to_json
@@ -41,6 +46,7 @@ def tune(
     chosen = read_golden(golden, queries, seed)
     report = uvloop.run(_tune(Settings(), release, chosen, seed))
     out.print(legs_table(report))
+    out.print(second_stage_table(report))
     out.print(evidence_table(report))
     _print_best(report)
     if json is not None:

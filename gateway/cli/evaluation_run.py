@@ -73,7 +73,15 @@ async def run_task(settings: Settings, task: Task) -> Found:
         if task.gateway is None:
             assembly = await stack.enter_async_context(assemble(settings))
             return await _in_process(settings, assembly, task, bar)
-        client = await stack.enter_async_context(httpx.AsyncClient(base_url=task.gateway))
+        key = settings.client_key or settings.admin_key
+        client = await stack.enter_async_context(
+            httpx.AsyncClient(
+                base_url=task.gateway,
+                headers={}
+                if key is None
+                else {"Authorization": f"Bearer {key.get_secret_value()}"},
+            )
+        )
         return await _remote(settings, client, task, bar)
 
 

@@ -152,7 +152,7 @@ def trial(
 @contextmanager
 def _admin(url: str | None) -> Iterator[AdminApi]:
     settings = Settings()
-    key = settings.admin_key
+    key = settings.client_key or settings.admin_key
     where = url or f"http://{settings.host}:{settings.port}"
     api = AdminApi(where, None if key is None else key.get_secret_value())
     try:

@@ -9,10 +9,13 @@
     - UnknownField: a field that the catalogue does not have
   - NotFound: no such item or release
   - Conflict: the call is right, but not in the state that things are in
-  - Unauthorized: no key, or one without the needed scope
+    - StaleToken: a query token of another release than the one that answers
+  - Unauthorized: no key, or none of ours
+    - Forbidden: a key of ours, but without the needed scope
   - Overloaded: no room now; the same request may succeed after `retry_after_s`
   - DeadlineExceeded: the request's time ran out
   - BackendUnavailable: Triton or Qdrant cannot be reached or is failing
+    - ModelUnavailable: it is Triton; what needs no model can still be answered
   - SpaceMismatch: vectors of two releases would have met; refused rather than answered wrongly
   - ReleaseInvalid: a release's files are missing, damaged or contradict its manifest
   - CatalogInvalid: a catalogue file or an item in it cannot be used
@@ -66,8 +69,16 @@ class Conflict(LookalikeError):
     """The call cannot be done in the state that things are in; the detail says what would help."""
 
 
+class StaleToken(Conflict):
+    """A query token was made by another release, or another gateway's version, than answers now."""
+
+
 class Unauthorized(LookalikeError):
-    """No key was given, or one without the scope that the call needs."""
+    """No key was given, or none of this gateway's."""
+
+
+class Forbidden(Unauthorized):
+    """The key is good, but not for a call of this scope."""
 
 
 class Overloaded(LookalikeError):
@@ -84,6 +95,10 @@ class DeadlineExceeded(LookalikeError):
 
 class BackendUnavailable(LookalikeError):
     """Triton or Qdrant cannot be reached, or fails."""
+
+
+class ModelUnavailable(BackendUnavailable):
+    """Triton cannot be reached, or fails; what needs no model can still be answered."""
 
 
 class SpaceMismatch(LookalikeError):

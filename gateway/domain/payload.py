@@ -48,14 +48,15 @@ def to_payload(item: Item, picture_no: int, digest: str) -> dict[str, Any]:
         "description": item.description,
         "category": item.category,
         "brand": item.brand,
-        "price": item.price,
         "attributes": {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in item.attributes.items()
         },
-        "location": None,
         POINT_KEY: {"picture_no": picture_no, "digest": digest},
     }
+    # What an item lacks is left out: a score formula takes no null for a number.
+    if item.price is not None:
+        payload["price"] = item.price
     if item.location is not None:
         payload["location"] = {"lat": item.location.lat, "lon": item.location.lon}
     return payload
@@ -75,7 +76,7 @@ def to_item(payload: Mapping[str, Any]) -> Item:
         description=payload["description"],
         category=payload["category"],
         brand=payload["brand"],
-        price=payload["price"],
+        price=payload.get("price"),
         attributes=attributes,
         location=None if place is None else Location(place["lat"], place["lon"]),
     )
@@ -97,6 +98,14 @@ def public(payload: Mapping[str, Any], fields: tuple[str, ...] | None) -> dict[s
     """The item as an answer shows it: the chosen fields, without those that are empty."""
     keys = ITEM_FIELDS if fields is None else fields
     return {k: payload[k] for k in keys if payload.get(k) not in (None, "", {}, [])}
+
+
+def value_at(payload: Mapping[str, Any], key: str) -> Any:  # noqa: ANN401 - any JSON
+    """What stands at a filter key such as `brand` or `attributes.colour`; None if nothing does."""
+    value: Any = payload
+    for name in key.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def attribute_fields(items: Iterable[Item]) -> dict[str, FieldType]:

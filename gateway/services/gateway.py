@@ -31,8 +31,10 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds that a request has: if it names none, at most, and for a write (which embeds)."""
+    """Seconds that a request has: if it names none, at most, and the same for a write (which
+    embeds, and may be a stream of items)."""
 
     default_s: float = 2.0
     most_s: float = 30.0
     write_s: float = 30.0
+    write_most_s: float = 3_600.0

@@ -123,7 +123,7 @@ def test_everything_can_be_reached_by_keyboard(visit: Visit) -> None:
     visit.open("?q=red+hat")
     expect(visit.titles).to_have_count(24)
     visit.page.keyboard.press("Tab")
-    expect(visit.page.get_by_role("link", name="Skip to the results")).to_be_focused()
+    expect(visit.page.get_by_role("link", name="Skip to the content")).to_be_focused()
     visit.page.keyboard.press("Enter")
     expect(visit.heading).to_be_focused()
     names = []

@@ -63,6 +63,8 @@ def test_a_problem_is_shown_with_its_detail_and_a_way_to_try_again(
 def test_without_the_model_words_still_find(visit: Visit, served_shop: Served) -> None:
     served_shop.shop.inference.failing = BackendUnavailable("Triton does not answer.")
     visit.open("?q=glove")
+    expect(visit.page.locator("#trouble")).to_contain_text("Triton does not answer.")
+    visit.press("Search by words alone")
     notice = visit.page.locator("#notice")
     expect(notice).to_contain_text("Found by words alone")
     expect(visit.titles).to_have_count(6)

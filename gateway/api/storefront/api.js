@@ -2,29 +2,19 @@
 
 const KEY = "lookalike-key";
 
-// What the page can do without. A fleet that is being updated may answer from a gateway that does
-// not know one of these yet.
-const OPTIONAL = ["facets", "return_query", "diversity"];
-
 /** Why there is no answer: the API's problem detail, or that nothing answered at all. */
 export class Problem extends Error {
   /** @param {number} status 0: no connection @param {Record<string, any>} body @param {number} [retryAfterS] */
   constructor(status, body, retryAfterS = 0) {
     super(body.detail || body.title || "There was no answer.");
     this.status = status;
-    this.code = String(body.type ?? "").split(":").pop();
     this.requestId = body.request_id ?? "";
     this.retryAfterS = retryAfterS;
-    /** @type {string[]} */
-    this.fields = (body.errors ?? [{ field: body.field }]).map((fault) => fault.field ?? "");
   }
 }
 
 /** One gateway: the one that this page came from. */
 export class Api {
-  /** @type {Set<string>} */
-  #unknown = new Set();
-
   /** Remembers a key for as long as this tab lives. @param {string} key */
   useKey(key) {
     sessionStorage.setItem(KEY, key);
@@ -35,26 +25,9 @@ export class Api {
    * @param {AbortSignal} [signal]
    * @returns {Promise<Record<string, any>>}
    */
-  async search(body, signal) {
-    const sent = Object.fromEntries(
-      Object.entries(body).filter(([name]) => !this.#unknown.has(name)),
-    );
-    try {
-      return await this.#call("v1/search", {
-        method: "POST",
-        body: JSON.stringify(sent),
-        headers: { "Content-Type": "application/json" },
-        signal,
-      });
-    } catch (problem) {
-      const refused = OPTIONAL.filter(
-        (name) => problem instanceof Problem && problem.status === 422 && name in sent &&
-          problem.fields.includes(name),
-      );
-      if (!refused.length) throw problem;
-      refused.forEach((name) => this.#unknown.add(name));
-      return this.search(body, signal);
-    }
+  search(body, signal) {
+    const headers = { "Content-Type": "application/json" };
+    return this.#call("v1/search", { method: "POST", body: JSON.stringify(body), headers, signal });
   }
 
   /** @param {string} id */

@@ -48,6 +48,10 @@ class Page {
       event.preventDefault();
       this.go(emptyQuery(), null);
     });
+    byId("skip").addEventListener("click", (event) => {
+      event.preventDefault(); // a step to #main would be one in the history, without the picture
+      byId(byId("main").dataset.view === "start" ? "start-title" : "results-title").focus();
+    });
     for (const button of document.querySelectorAll("[data-pick]")) {
       button.addEventListener("click", () => byId(button.dataset.pick).click());
     }
@@ -96,8 +100,11 @@ class Page {
     await this.go({ ...emptyQuery(), words, sort: this.query.sort }, picture, "title");
   }
 
-  /** Asks, and shows what comes. @param {"title" | null} [focus] */
-  async run(focus = null) {
+  /**
+   * Asks, and shows what comes.
+   * @param {"title" | null} [focus] @param {boolean} [wordsAlone]
+   */
+  async run(focus = null, wordsAlone = false) {
     const searching = hasSubject(this.query, this.picture !== null);
     byId("main").dataset.view = searching ? "results" : "start";
     for (const id of ["side", "results"]) show(byId(id), searching);
@@ -114,10 +121,10 @@ class Page {
       scrollTo({ top: 0 });
       byId("results-title").focus({ preventScroll: true });
     }
-    await this.#ask();
+    await this.#ask(wordsAlone);
   }
 
-  async #ask() {
+  async #ask(wordsAlone) {
     const grid = byId("grid");
     const slow = setTimeout(() => {
       grid.setAttribute("aria-busy", "true");
@@ -125,9 +132,9 @@ class Page {
       this.#say("Searching");
     }, PATIENCE_MS);
     try {
-      const found = await this.search.first(this.query, this.picture);
+      const found = await this.search.first(this.query, this.picture, wordsAlone);
       clearTimeout(slow);
-      this.#showFound(found);
+      this.#showFound(found, wordsAlone);
     } catch (problem) {
       clearTimeout(slow);
       if (problem.name === "AbortError") return;
@@ -136,11 +143,11 @@ class Page {
     grid.removeAttribute("aria-busy");
   }
 
-  #showFound({ answer, range, tookS }) {
+  #showFound({ answer, range, tookS }, wordsAlone) {
     show(byId("trouble"), false);
     this.#remember(this.search.hits);
     this.filters.show(range, this.query);
-    this.#showNotice(answer);
+    this.#showNotice(answer, wordsAlone);
     this.#showHits();
     show(byId("timings"), true);
     showTimings(byId("timing-bar"), byId("timing-text"), answer.timings ?? {}, tookS);
@@ -289,10 +296,10 @@ class Page {
     for (const hit of hits) this.titles.set(hit.id, hit.item.title ?? hit.id);
   }
 
-  #showNotice(answer) {
+  #showNotice(answer, wordsAlone) {
     const told = noticeOf({
       answer,
-      wordsOnly: this.search.wordsOnly,
+      wordsAlone,
       filtered: filterCount(this.query) > 0,
       clear: () => this.go(withoutFilters(this.query), this.picture, "title"),
       retry: () => this.run("title"),
@@ -313,7 +320,12 @@ class Page {
       this.api.useKey(key);
       this.run("title");
     };
-    byId("trouble").replaceChildren(...troubleOf(problem, { retry: () => this.run("title"), useKey }));
+    const ways = {
+      retry: () => this.run("title"),
+      useKey,
+      byWords: this.query.words ? () => this.run("title", true) : null,
+    };
+    byId("trouble").replaceChildren(...troubleOf(problem, ways));
     show(byId("trouble"), true);
   }
 
