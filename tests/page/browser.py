@@ -66,6 +66,13 @@ class Visit:
         """Presses the first button of this name."""
         self.page.get_by_role("button", name=name).first.click()
 
+    def chip(self, name: str) -> Locator:
+        """The chip of a category, which may be among those that are not shown at first."""
+        more = self.page.get_by_role("group", name="category").get_by_text("more", exact=False)
+        if more.is_visible():
+            more.click()
+        return self.page.get_by_role("checkbox", name=name)
+
     @property
     def heading(self) -> Locator:
         """The results' heading."""

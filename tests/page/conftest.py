@@ -55,4 +55,4 @@ def visit(opened_browser: Browser, served_shop: Served) -> Iterator[Visit]:
     yield visitor
     context.close()
     assert visitor.complaints == []
-    assert visitor.hosts <= {served_shop.url.split("/")[2]}
+    assert visitor.hosts <= {visitor.url.split("/")[2]}

@@ -94,7 +94,7 @@ def test_on_a_narrow_screen_filters_wait_to_be_opened(visit: Visit) -> None:
     chip = visit.page.get_by_role("checkbox", name="hats")
     expect(chip).to_be_hidden()
     visit.page.get_by_text("Filters", exact=True).click()
-    visit.page.locator("label", has=chip).click()
+    visit.page.locator("label", has=visit.chip("hats")).click()
     expect(visit.titles).to_have_count(6)
 
 

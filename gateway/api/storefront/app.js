@@ -1,6 +1,6 @@
 // The page: what is searched for, and where what was found goes.
 
-import { Api, Problem, pictureUrl } from "./api.js";
+import { Api, Problem, fill } from "./api.js";
 import { CropBox } from "./crop.js";
 import { byId, icon, make, show } from "./dom.js";
 import { Filters } from "./filters.js";
@@ -172,7 +172,7 @@ class Page {
   }
 
   #card(hit) {
-    return card(hit, { like: (it) => this.#like(it), unlike: (it) => this.#unlike(it) }, "h2");
+    return card(this.api, hit, { like: (it) => this.#like(it), unlike: (it) => this.#unlike(it) }, "h2");
   }
 
   async #more() {
@@ -264,7 +264,8 @@ class Page {
       const rest = this.query[list].filter((other) => other !== id);
       this.go({ ...this.query, [list]: rest }, this.picture, "title");
     };
-    const thumbnail = make("img", { alt: "", width: 28, height: 28, src: pictureUrl({ id, item: {} }, 160) });
+    const thumbnail = make("img", { alt: "", width: 28, height: 28, sizes: "28px" });
+    fill(thumbnail, this.api, { id, item: {} }, [160]);
     return make("li", { class: list }, thumbnail, make("span", {}, said),
       make("button", { type: "button", class: "bare", "aria-label": `Remove: ${said}`, onclick: without }, icon("close")));
   }
@@ -362,7 +363,7 @@ class Page {
         query: [{ vector }], limit: SHELF_SIZE, diversity: 0.9, fields: ["title", "price", "pictures"],
       });
       const wishes = { like: (hit) => this.#like(hit), unlike: null };
-      byId("shelf-items").replaceChildren(...answer.hits.map((hit) => card(hit, wishes, "h3")));
+      byId("shelf-items").replaceChildren(...answer.hits.map((hit) => card(this.api, hit, wishes, "h3")));
       show(byId("shelf"), answer.hits.length > 0);
     } catch {
       // An empty shop, or none that answers: the search itself will say what is wrong.
