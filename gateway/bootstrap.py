@@ -29,6 +29,7 @@ from gateway.services.catalog import CatalogService
 from gateway.services.encoder import Encoder, TextVectorCache
 from gateway.services.gateway import Gateway, Timeouts
 from gateway.services.indexing import Indexing
+from gateway.services.item_pictures import ItemPictures
 from gateway.services.item_writer import ItemWriter
 from gateway.services.model_keeper import ModelKeeper
 from gateway.services.part_vectors import PartVectors
@@ -135,6 +136,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
                 WithoutModel.WORDS_ALONE if settings.degrade else WithoutModel.REFUSE,
             ),
             catalog=catalog,
+            pictures=ItemPictures(releases, index, pictures, limits, workers),
             releases=releases,
             readiness=ReadinessCheck(releases, inference, index),
             lifecycle=lifecycle,

@@ -30,6 +30,7 @@ from gateway.services.catalog import CatalogService
 from gateway.services.encoder import Encoder, TextVectorCache
 from gateway.services.gateway import Gateway, Timeouts
 from gateway.services.indexing import Indexing
+from gateway.services.item_pictures import ItemPictures
 from gateway.services.item_writer import ItemWriter
 from gateway.services.part_vectors import PartVectors
 from gateway.services.readiness import ReadinessCheck
@@ -135,6 +136,7 @@ async def shop_on(
         gateway = Gateway(
             search=SearchService(releases, vectors, index, lexical, admission, observe=observe),
             catalog=catalog,
+            pictures=ItemPictures(releases, index, pictures, LIMITS, workers),
             releases=releases,
             readiness=ReadinessCheck(releases, inference, index),
             lifecycle=lifecycle,

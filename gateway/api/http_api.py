@@ -14,8 +14,10 @@ from gateway.api import (
     http_embeddings,
     http_health,
     http_items,
+    http_pictures,
     http_releases,
     http_search,
+    http_storefront,
     problems,
 )
 from gateway.api.auth import SECURITY_SCHEME
@@ -51,6 +53,8 @@ def create_app(
     for module in (http_search, http_items, http_embeddings, http_releases, http_health):
         app.include_router(module.router)
     app.include_router(http_releases.admin)
+    app.include_router(http_pictures.router)
+    app.include_router(http_storefront.router)
     if cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -27,7 +27,10 @@ from tests.shop import LIMITS, Shop
 
 SECRETS = {scope: f"the secret of scope {scope}" for scope in Scope}
 EACH = Access([Key.of(secret, scope) for scope, secret in SECRETS.items()])
-OPEN_PATHS = {"/", "/health/live", "/health/ready", "/metrics"}
+# The page, and the pictures that a shop shows to everybody: an <img> sends no key.
+OPEN_PATHS = {"/", "/static/{name}", "/pictures/{item_id}"} | {
+    "/health/live", "/health/ready", "/metrics",
+}  # fmt: skip
 EXAMPLE = {"item_id": "red-shoe", "release_id": "colours-v1"}
 
 
