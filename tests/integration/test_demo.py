@@ -155,6 +155,25 @@ def test_the_readmes_query_is_answered(
     assert all(set(hit["item"]) == {"title", "price"} for hit in answer["hits"])
 
 
+def documented_searches() -> list[tuple[str, str]]:
+    """The requests of docs/search.md, each with what it says came back."""
+    page = (REPOSITORY.parent / "docs" / "search.md").read_text()
+    return re.findall(r"```json\n(.*?)\n```\n```\n(.*?)\n```", page, re.DOTALL)
+
+
+def test_the_documented_searches_give_what_is_documented(running: Running) -> None:
+    assert len(documented_searches()) > 15
+    for body, shown in documented_searches():
+        response = httpx.post(f"{running.url}/v1/search", json=json.loads(body))
+        if shown.startswith("422"):
+            assert response.status_code == 422, body
+            continue
+        assert response.status_code == 200, (body, response.text)
+        if "freshness" not in body:  # whose order changes as things grow old
+            hit = response.json()["hits"][0]
+            assert shown.startswith(f"{hit['score']:.3f}  {hit['item']['title']}  "), body
+
+
 def as_photographed(path: Path, seed: int) -> bytes:
     """The picture turned by 10 degrees, resized and JPEG-compressed, on white."""
     with Image.open(path) as drawing:
