@@ -16,7 +16,6 @@ from gateway.adapters.query_pictures import QueryPictures
 from gateway.api.http_api import create_app
 from gateway.domain.access import Key, Scope
 from gateway.domain.deadline import Deadline
-from gateway.domain.filters import FieldType
 from gateway.domain.items import Item, Location
 from gateway.domain.loaded_release import LoadedRelease
 from gateway.domain.payload import attribute_fields
@@ -66,7 +65,6 @@ ITEMS = (
     Item("yellow-hat", "Yellow hat", ("yellow.png", "red.png"), "", "hats", "Fernway", 30.0),
     Item("white-shirt", "White shirt", ("white.png",), "", "shirts", "Fernway", 35.5),
 )  # fmt: skip
-DATES = {"attributes.added": FieldType.DATETIME}
 
 
 @dataclass(frozen=True)
@@ -146,8 +144,7 @@ async def shop_on(
         )
         indexing = Indexing(index, releases, catalog, towers)
         if items:
-            fields = {**attribute_fields(items), **DATES}
-            await indexing.run(release_id, items, fields, lambda _: None)
+            await indexing.run(release_id, items, attribute_fields(items), lambda _: None)
         await releases.refresh()
         # raise_app_exceptions=False: an unexpected exception must become a 500, as on a server.
         app = create_app(gateway, LIMITS.max_bytes, Access((Key.of(ADMIN_KEY, Scope.ADMIN),)))

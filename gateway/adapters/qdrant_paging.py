@@ -13,7 +13,7 @@ page is a slice of that one list, so pages neither repeat nor skip.
 
 A second stage and boosts order the candidates of each window. The first two windows have the same
 candidates, so LEG_POINTS of each leg compete for the first pages; those of a deeper window follow
-them. Maximal marginal relevance compares every pair, so only the first two windows are diversified.
+them. A diversified search has a first window of its own, and what follows it is not diversified.
 """
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ GROWTH = 4
 # The result set: what groups are gathered from. Few groups of many items would otherwise make a
 # search read the whole collection to find out that there are no more.
 RESULT_SET_POINTS = LEG_POINTS * GROWTH
+
+# Maximal marginal relevance compares every candidate with every hit above it: to put 128 of 256
+# numbers in order took the edge 5 ms of CPU, 256 took 15 ms.
+DIVERSE_POINTS = 128
 
 # Further members of a group that a hit names.
 MAX_OTHERS = 20
@@ -87,7 +91,7 @@ def payload_keys(plan: SearchPlan) -> list[str] | None:
 
 def second_stage(plan: SearchPlan, window: Window) -> Rescore | Diversify | None:
     """The plan's second stage, as far as it reaches this deep."""
-    deep = window.leg_points > LEG_POINTS
+    deep = window.leg_points > DIVERSE_POINTS
     return None if deep and isinstance(plan.second, Diversify) else plan.second
 
 
@@ -193,7 +197,9 @@ def _settled(points: Sequence[Scored]) -> list[Scored]:
 
 
 def _sequence(plan: SearchPlan) -> Iterator[Window]:
-    if not isinstance(plan.second, Diversify):
+    if isinstance(plan.second, Diversify):
+        yield Window(DIVERSE_POINTS, DIVERSE_POINTS)
+    else:
         yield Window(LEG_POINTS, FIRST_WINDOW_POINTS)
     points = LEG_POINTS
     while True:

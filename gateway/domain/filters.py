@@ -108,3 +108,8 @@ def moment(text: str) -> datetime:
     if not _RFC3339.fullmatch(text):
         raise ValueError(f"{text!r} is no date as RFC 3339 has it, such as 2026-01-31T09:30:00Z")
     return datetime.fromisoformat(text.upper())
+
+
+def is_moment(value: object) -> bool:
+    """Whether a value is a string that looks like an RFC 3339 date."""
+    return isinstance(value, str) and _RFC3339.fullmatch(value) is not None

@@ -8,9 +8,10 @@ than to the item stands under `_point`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
-from gateway.domain.filters import FieldType
+from gateway.domain.filters import FieldType, is_moment
 from gateway.domain.items import Attribute, Item, Location
 
 POINT_KEY = "_point"
@@ -109,14 +110,21 @@ def value_at(payload: Mapping[str, Any], key: str) -> Any:  # noqa: ANN401 - any
 
 
 def attribute_fields(items: Iterable[Item]) -> dict[str, FieldType]:
-    """What the items' attributes hold, by filter key; those of mixed types cannot be filtered."""
+    """What the items' attributes hold, by filter key; those of mixed types cannot be filtered.
+
+    An attribute of nothing but RFC 3339 dates is a datetime.
+    """
     kinds: dict[str, set[type]] = {}
     for item in items:
         for name, value in item.attributes.items():
             values = value if isinstance(value, tuple) else (value,)
-            kinds.setdefault(name, set()).update(type(v) for v in values)
+            kinds.setdefault(name, set()).update(
+                datetime if is_moment(v) else type(v) for v in values
+            )
     types = {
         frozenset({str}): FieldType.KEYWORD,
+        frozenset({datetime}): FieldType.DATETIME,
+        frozenset({str, datetime}): FieldType.KEYWORD,
         frozenset({bool}): FieldType.BOOL,
         frozenset({int}): FieldType.INTEGER,
         frozenset({float}): FieldType.FLOAT,
