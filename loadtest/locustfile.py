@@ -134,6 +134,7 @@ def judge(environment: Any, **_: Any) -> None:  # noqa: ANN401 - locust's
             slo=options.slo,
             steps=environment.parsed_options.steps or None,
             step_seconds=environment.parsed_options.step_seconds,
+            warm_up_s=environment.parsed_options.warm_up,
             started=load.started.isoformat(timespec="seconds"),
             pictures=load.pictures,
             mix=shown_mix(options.mix),

@@ -72,11 +72,15 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--model", choices=("", OPEN, CLOSED), default="",
         help="With --steps: arrivals a second (open, the default) or users (closed).",
     )  # fmt: skip
+    # More than a gateway admits unless told otherwise, so that its refusals are seen.
     group.add_argument(
-        "--in-flight", type=int, default=256, help="Open model: requests under way at once."
+        "--in-flight", type=int, default=300, help="Open model: requests under way at once."
     )
     group.add_argument(
         "--think", type=float, default=0.0, help="Closed model: a user's mean pause in seconds."
+    )
+    group.add_argument(
+        "--warm-up", type=int, default=5, help="Seconds at the start that no verdict counts."
     )
     group.add_argument("--request-timeout", type=float, default=5.0, help="Seconds.")
     group.add_argument("--slo", default="", help="Such as p99=150ms,errors=0.1%%,refused=1%%.")

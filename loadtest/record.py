@@ -122,9 +122,16 @@ class Run:
     slo: str
     steps: str | None
     step_seconds: int
+    warm_up_s: int
     started: str  # ISO 8601
     pictures: str  # a sentence
     mix: str
+
+    @property
+    def seconds(self) -> range:
+        """What is judged: without the warming up, unless there are steps, which have their own."""
+        seconds = self.record.seconds
+        return seconds if self.steps else range(min(self.warm_up_s, seconds.stop), seconds.stop)
 
     def save(self, path: Path) -> None:
         """Writes it all as JSON."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -86,7 +87,12 @@ def judged(run: Run) -> Report:
     """The report of a run."""
     terms = slo.parse(run.slo)
     if run.steps is None:
-        return Report(run, slo.judge(terms, run.record.tally), (), None)
+        return Report(
+            run,
+            slo.judge(terms, functools.partial(run.record.tally, seconds=run.seconds)),
+            (),
+            None,
+        )
     done = measured(run.record, StepPlan.parse(run.steps, run.step_seconds), terms)
     found = knee(done)
     return Report(run, knee_verdicts(found, terms), done, found)
@@ -97,8 +103,9 @@ def _lines(report: Report) -> Iterator[str]:
     started = datetime.fromisoformat(run.started)
     yield f"# Load test of {started:%Y-%m-%d %H:%M} UTC"
     yield ""
-    seconds = len(run.record.seconds)
-    yield from _bullet(f"load: {run.model} model, {run.offered}; {seconds} s in all")
+    seconds, counted = len(run.record.seconds), len(run.seconds)
+    warm_up = "" if run.steps else f", the last {counted} of which count"
+    yield from _bullet(f"load: {run.model} model, {run.offered}; {seconds} s{warm_up}")
     yield from _bullet(f"mix: {run.mix}")
     yield from _bullet(f"pictures: {run.pictures}")
     yield ""
@@ -115,12 +122,12 @@ def _lines(report: Report) -> Iterator[str]:
 
 
 def _by_kind(run: Run) -> Iterator[str]:
-    seconds = max(1, len(run.record.seconds))
+    seconds = max(1, len(run.seconds))
     yield _KINDS.row("kind", "due", "done/s", "p50 ms", "p95 ms", "p99 ms", "refused", "errors")
     yield _KINDS.rule()
     for kind in run.record.kinds:
-        yield _tally_row(kind, run.record.tally(kind), seconds)
-    total = run.record.tally()
+        yield _tally_row(kind, run.record.tally(kind, run.seconds), seconds)
+    total = run.record.tally(None, run.seconds)
     yield _tally_row("all", total, seconds)
     if total.errors:
         yield ""

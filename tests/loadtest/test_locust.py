@@ -76,12 +76,17 @@ async def run(*commands: list[str]) -> list[tuple[int, str]]:
     return [(code, out.decode()) for code, (out, _) in zip(codes, said, strict=True)]
 
 
+def read(path: Path) -> list[str]:
+    return path.read_text().splitlines()
+
+
 async def test_a_run_over_both_protocols_makes_a_report(served: Served, tmp_path: Path) -> None:
     report, rows = tmp_path / "report", tmp_path / "locust"
     [(code, said)] = await run(
         served.command(
             *("--rate", "25", "--in-flight", "8", "--run-time", "6", "--mix", MIX),
-            *("--slo", "p99=20s,errors=0%,refused=99%", "--report", str(report)),
+            *("--slo", "p99=20s,errors=0%,refused=99%", "--warm-up", "2"),
+            *("--report", str(report)),
             *("--csv", str(rows), "--html", str(tmp_path / "locust.html")),
         )
     )
@@ -93,8 +98,7 @@ async def test_a_run_over_both_protocols_makes_a_report(served: Served, tmp_path
     assert set(record.kinds) == set(DEFAULT_MIX)
     # 150 arrivals; four standard deviations of a Poisson count.
     assert abs(record.tally().count - 150) < 50
-    with Path(f"{rows}_stats.csv").open() as file:
-        protocols = {row["Type"] for row in csv.DictReader(file)}
+    protocols = {row["Type"] for row in csv.DictReader(read(Path(f"{rows}_stats.csv")))}
     assert {"HTTP", "gRPC"} <= protocols
     assert (tmp_path / "locust.html").stat().st_size > 10_000
     for own_id in own_ids():
@@ -131,7 +135,7 @@ async def test_a_broken_slo_is_a_failure_that_names_its_part(served: Served) -> 
     [(code, said)] = await run(
         served.command(
             *("GrpcShopper", "-u", "2", "-r", "2", "--run-time", "2", "--mix", "text=1"),
-            *("--slo", "p50=0.001ms,errors=0%"),
+            *("--slo", "p50=0.001ms,errors=0%", "--warm-up", "0"),
         )
     )
     assert code == 1, said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -172,13 +173,20 @@ def test_a_knee_can_be_asked_for(slo: str, held: bool) -> None:
 def run_of(made: Record, slo: str, steps: str | None = None) -> Run:
     return Run(
         record=made, model="open", offered="20 to 100 requests a second", slo=slo, steps=steps,
-        step_seconds=5, started="2026-11-23T12:00:00+00:00", mix="image=40,text=60",
+        step_seconds=5, warm_up_s=0, started="2026-11-23T12:00:00+00:00", mix="image=40,text=60",
         pictures="200: 60 thumbnail (30 kB), 80 vga (100 kB), 40 2mp (600 kB), 20 phone (4,157 kB)",
     )  # fmt: skip
 
 
+def test_the_first_seconds_are_warming_up() -> None:
+    """They are in the plots, and in no verdict."""
+    run = replace(run_of(record((900.0, 0, 9), (20.0, 0, 0)), "p99=150ms,errors=0%"), warm_up_s=1)
+    assert judged(run).held
+    assert not judged(replace(run, warm_up_s=0)).held
+
+
 def test_the_page_fits_a_terminal_and_says_which_part_failed(tmp_path: Path) -> None:
-    made = record(*[(123_456.0, 99_999, 1_000)] * 2)
+    made = record(*[(123_456.0, 9_999, 1_000)] * 2)
     report = judged(run_of(made, "p99=150ms,refused=1%"))
     page = report.lines()
     assert max(map(len, page)) <= 80
