@@ -4,12 +4,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-.PHONY: help demo load test test-quick lint proto format clean
+.PHONY: help demo load bench test test-quick lint proto format clean
 
 help:
 	@echo "make demo               Triton, index and gateway on a sample shop, on port 8080"
 	@echo "make demo ARGS=--once   the same: three searches, then the end"
 	@echo "make load               a two-minute load test of the demo; report in .lookalike/load"
+	@echo "make bench              what the gateway itself costs; table in .lookalike/bench"
 	@echo "make test               lint, types, import contracts, all tests (real Triton included)"
 	@echo "make test-quick         the same without the slow tests"
 	@echo "make format             put the code into the project's format"
@@ -19,6 +20,9 @@ demo: $(VENV)/.local
 
 load: $(VENV)/.load
 	@$(BIN)/python -m loadtest.on_demo $(ARGS)
+
+bench: $(VENV)/.load
+	@$(BIN)/python -m loadtest.bench $(ARGS)
 
 test: lint
 	$(BIN)/pytest $(ARGS)
