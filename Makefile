@@ -4,11 +4,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-.PHONY: help demo test test-quick lint browser screenshots proto format clean
+.PHONY: help demo load bench test test-quick lint browser screenshots proto format clean
 
 help:
 	@echo "make demo               Triton, index and gateway on a sample shop, on port 8080"
 	@echo "make demo ARGS=--once   the same: three searches, then the end"
+	@echo "make load               a two-minute load test of the demo; report in .lookalike/load"
+	@echo "make bench              what the gateway itself costs; table in .lookalike/bench"
 	@echo "make test               lint, types, import contracts, all tests (real Triton included)"
 	@echo "make test-quick         the same without the slow tests"
 	@echo "make screenshots        the pictures in docs/screenshots, taken of the running demo"
@@ -16,6 +18,12 @@ help:
 
 demo: $(VENV)/.local
 	@$(BIN)/lookalike demo $(ARGS)
+
+load: $(VENV)/.load
+	@$(BIN)/python -m loadtest.on_demo $(ARGS)
+
+bench: $(VENV)/.load
+	@$(BIN)/python -m loadtest.bench $(ARGS)
 
 test: lint browser
 	$(BIN)/pytest $(ARGS)
@@ -54,11 +62,16 @@ $(VENV)/.local: pyproject.toml | $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[local]'
 	@touch $@
 
+$(VENV)/.load: pyproject.toml | $(VENV)
+	@echo "installing the load test's packages into $(VENV) (once)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[local,load]'
+	@touch $@ $(VENV)/.local
+
 $(VENV)/.test: pyproject.toml tests/constraints.txt | $(VENV)
 	@echo "installing the tests' packages into $(VENV), PyTorch among them (once)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint tests/constraints.txt \
-		--editable '.[local,export,evaluate,parquet,dev]'
-	@touch $@ $(VENV)/.local
+		--editable '.[local,export,evaluate,parquet,load,dev]'
+	@touch $@ $(VENV)/.local $(VENV)/.load
 
 $(VENV):
 	@$(PYTHON) gateway/local/platform_check.py

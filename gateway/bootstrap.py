@@ -20,10 +20,15 @@ from gateway.adapters.triton_control import TritonModels
 from gateway.domain.deadline import Deadline
 from gateway.domain.errors import StartupProblem
 from gateway.domain.loaded_release import LoadedRelease
-from gateway.domain.ports import CatalogIndex, Inference, PictureSource, Priority
+from gateway.domain.ports import CatalogIndex, Inference, LexicalModel, PictureSource, Priority
 from gateway.domain.query import LegWeights, Query, SearchResult
 from gateway.preprocess.image import PictureLimits
-from gateway.services.active_release import ActiveRelease, ActiveReleases, PinnedRelease
+from gateway.services.active_release import (
+    ActiveRelease,
+    ActiveReleases,
+    AnsweringRelease,
+    PinnedRelease,
+)
 from gateway.services.admission import Admission
 from gateway.services.catalog import CatalogService
 from gateway.services.encoder import Encoder, TextVectorCache
@@ -33,11 +38,12 @@ from gateway.services.item_pictures import ItemPictures
 from gateway.services.item_writer import ItemWriter
 from gateway.services.model_keeper import ModelKeeper
 from gateway.services.part_vectors import PartVectors
+from gateway.services.pixel_room import PixelRoom
 from gateway.services.readiness import ReadinessCheck
 from gateway.services.release_build import ReleaseBuild
 from gateway.services.release_lifecycle import ReleaseLifecycle
 from gateway.services.remembered_inference import RememberedInference
-from gateway.services.search import Answered, SearchService, WithoutModel
+from gateway.services.search import Answered, Observer, SearchService, WithoutModel
 from gateway.services.shadow import MOST_AT_ONCE, Shadow
 from gateway.services.towers import Towers
 from gateway.settings import Settings, Store
@@ -55,6 +61,37 @@ class Assembly:
     inference: Inference
     pinned: Callable[[str], Awaitable[SearchService]]
     """Search by a release that need not be the active one; the towers are asked once an input."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Searches:
+    """What all search services of a process share."""
+
+    index: CatalogIndex
+    lexical: LexicalModel
+    weights: LegWeights
+    named: PictureSource
+
+    def by(
+        self,
+        releases: AnsweringRelease,
+        encoder: Encoder,
+        admission: Admission,
+        observe: Observer | None = None,
+        without_model: WithoutModel = WithoutModel.REFUSE,
+    ) -> SearchService:
+        """One that answers by `releases`."""
+        vectors = PartVectors(encoder, self.index, self.named)
+        return SearchService(
+            releases,
+            vectors,
+            self.index,
+            self.lexical,
+            admission,
+            self.weights,
+            observe,
+            without_model,
+        )
 
 
 @asynccontextmanager
@@ -78,7 +115,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
 
         limits = PictureLimits(settings.max_picture_bytes, settings.max_picture_pixels)
         cache = TextVectorCache(settings.text_cache_entries, metrics)
-        encoder = Encoder(inference, limits, workers, cache)
+        pixels = PixelRoom(settings.max_pixel_bytes)
+        threads = settings.decode_threads
+        live, job = Priority.INTERACTIVE, Priority.BULK
+        encoder = Encoder(inference, limits, workers, cache, live, pixels, threads)
         lexical = Bm25Model()
         control = TritonModels(settings.triton)
         releases = ActiveReleases(index, load, metrics)
@@ -91,23 +131,21 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         catalog = CatalogService(writer, pictures, releases, metrics)
         admission = Admission(settings.max_in_flight, metrics)
         weights = LegWeights(settings.fusion_vector_weight, settings.fusion_text_weight)
-        named = _query_pictures(settings, stack)
-        remembering = Encoder(RememberedInference(inference), limits, workers, cache)
+        searches = _Searches(index, lexical, weights, _query_pictures(settings, stack))
+        remembered = RememberedInference(inference)
+        remembering = Encoder(remembered, limits, workers, cache, live, pixels)
 
         async def pinned(release_id: str) -> SearchService:
             release = PinnedRelease(await releases.built(release_id))
-            return SearchService(
-                release, PartVectors(remembering, index, named), index, lexical, admission, weights
-            )
+            return searches.by(release, remembering, admission)
 
         # Copies for a candidate give way to live searches, and count in metrics of their own.
         aside = Metrics()
-        bulk = Encoder(inference, limits, workers, TextVectorCache(1, aside), Priority.BULK)
+        bulk = Encoder(inference, limits, workers, TextVectorCache(1, aside), job, pixels)
         room = Admission(MOST_AT_ONCE, aside)
 
         async def ask(query: Query, candidate: ActiveRelease, deadline: Deadline) -> SearchResult:
-            vectors = PartVectors(bulk, index, named)
-            copies = SearchService(PinnedRelease(candidate), vectors, index, lexical, room, weights)
+            copies = searches.by(PinnedRelease(candidate), bulk, room)
             return await copies.search(query, deadline)
 
         shadow = Shadow(ask, metrics)
@@ -125,13 +163,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         )
         stack.push_async_callback(lifecycle.close)
         gateway = Gateway(
-            search=SearchService(
+            search=searches.by(
                 releases,
-                PartVectors(encoder, index, named),
-                index,
-                lexical,
+                encoder,
                 admission,
-                weights,
                 observe,
                 WithoutModel.WORDS_ALONE if settings.degrade else WithoutModel.REFUSE,
             ),

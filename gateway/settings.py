@@ -182,6 +182,9 @@ class Settings(BaseSettings):
     decode_threads: Count = Field(
         default_factory=lambda: os.cpu_count() or 1, description="Threads that decode pictures."
     )
+    max_pixel_bytes: Count = Field(
+        512 * 2**20, description="Decoded pixels in memory at once; pictures beyond are refused."
+    )
     text_cache_entries: Count = Field(10_000, description="Vectors of texts kept in memory.")
     max_picture_bytes: Count = Field(10 * 2**20, description="Largest encoded picture.")
     max_picture_pixels: Count = Field(25_000_000, description="Largest picture in pixels.")

@@ -22,7 +22,7 @@ from gateway.adapters import qdrant_cluster_query as words
 from gateway.adapters.qdrant_aliases import activated
 from gateway.adapters.qdrant_cluster_aliases import changes, to_aliases
 from gateway.adapters.qdrant_cluster_client import ClusterOptions, alive, close, connect
-from gateway.adapters.qdrant_cluster_errors import translated
+from gateway.adapters.qdrant_cluster_errors import require_there, translated
 from gateway.adapters.qdrant_cluster_filter import item_is
 from gateway.adapters.qdrant_facets import RESULT_SET, counted, result_set
 from gateway.adapters.qdrant_paging import Pager, Scored, group_value, payload_keys
@@ -65,6 +65,10 @@ class ClusterIndex:
     @property
     def _client(self) -> AsyncQdrantClient:
         return self._connection.current
+
+    def require_there(self) -> None:
+        """See `CatalogIndex`."""
+        require_there(self._connection, "the search")
 
     async def create(self, spec: CollectionSpec) -> None:
         """See `CatalogIndex`."""

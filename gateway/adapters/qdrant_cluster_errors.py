@@ -36,8 +36,7 @@ async def translated(
     gRPC then cancels it on the server. The cancellation of the calling task stays what it is.
     """
     left_s = None if deadline is None else deadline.require(doing)
-    if to.away:
-        raise BackendUnavailable(f"Qdrant is away; it was needed for {doing}.")
+    require_there(to, doing)
     try:
         async with asyncio.timeout(left_s):
             yield
@@ -62,6 +61,12 @@ async def translated(
             raise
         # gRPC cancels a call, but not the task, when its channel closes under it.
         raise BackendUnavailable(f"The connection to Qdrant was closed while {doing}.") from exc
+
+
+def require_there(to: WatchedConnection[AsyncQdrantClient], doing: str) -> None:
+    """BackendUnavailable if Qdrant is known to be away."""
+    if to.away:
+        raise BackendUnavailable(f"Qdrant is away; it was needed for {doing}.")
 
 
 def _of_status(doing: str, code: grpc.StatusCode, details: str) -> LookalikeError:

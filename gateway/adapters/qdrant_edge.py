@@ -74,6 +74,10 @@ class EdgeIndex:
             raise
         return index
 
+    def require_there(self) -> None:
+        """See `CatalogIndex`."""
+        self._require_open()
+
     async def create(self, spec: CollectionSpec) -> None:
         """See `CatalogIndex`."""
         self._require_open()

@@ -21,7 +21,7 @@ from gateway.api import (
     problems,
 )
 from gateway.api.auth import SECURITY_SCHEME
-from gateway.api.middleware import BodyLimit, RequestContext
+from gateway.api.middleware import BodyLimit, ClientGone, RequestContext
 from gateway.services.access import Access
 from gateway.services.gateway import Gateway
 
@@ -71,6 +71,7 @@ def create_app(
         )
     app.add_middleware(BodyLimit, max_bytes=max_picture_bytes * BODY_TO_PICTURE)
     app.add_middleware(RequestContext, metrics=gateway.metrics)
+    app.add_middleware(ClientGone)
     _document_keys(app)
     return app
 

@@ -1,7 +1,9 @@
-"""What happens to every HTTP request before a route sees it: an id, a size limit, a count."""
+"""What happens to every HTTP request around its route: an id, a limit to its size, a count, and an
+end when its client has gone."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 import uuid
@@ -10,6 +12,11 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.telemetry import Metrics
+
+# A phone on a bad line sends its picture within this; a client that means ill would take for ever.
+BODY_TIMEOUT_S = 30.0
+# nginx's: the client closed the connection. Only counted, since nobody is there to read it.
+CLIENT_GONE = 499
 
 # A caller's own id is kept if it is harmless in a log line.
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/-]{1,128}")
@@ -61,14 +68,102 @@ class RequestContext:
 
         try:
             await self._app(scope, receive, send_with_id)
+        except asyncio.CancelledError:
+            status = CLIENT_GONE
+            raise
         finally:
             route = getattr(scope.get("route"), "path", "other")
             self._metrics.requests.labels(route, f"{status // 100}xx").inc()
             self._metrics.request_seconds.labels(route).observe(time.perf_counter() - start)
 
 
+class ClientGone:
+    """Ends a request whose client has gone: what it waits for is cancelled, and its slot is free.
+
+    Servers tell of it only when they are asked for more of the request, so somebody must ask.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI call."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        task = asyncio.current_task()
+        assert task is not None
+        watched = _WatchedRequest(task, receive, send)
+        if not _has_body(scope):
+            await watched.begin()
+        try:
+            await self._app(scope, watched.receive, watched.send)
+        except asyncio.CancelledError:
+            if not watched.gone.is_set():
+                raise
+            task.uncancel()
+        finally:
+            watched.end()
+
+
+class _WatchedRequest:
+    """`receive` and `send` of one request. When its body has come, a task waits for the end."""
+
+    def __init__(self, task: asyncio.Task[object], receive: Receive, send: Send) -> None:
+        self.gone = asyncio.Event()
+        self._task = task
+        self._receive = receive
+        self._send = send
+        self._first: Message | None = None
+        self._answered = False
+        self._watcher: asyncio.Task[None] | None = None
+
+    async def begin(self) -> None:
+        """Takes the whole of a request without a body, which no route asks for."""
+        self._first = await self._next()
+
+    async def receive(self) -> Message:
+        """The request's next part; when all of it has come, the end."""
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        if self._watcher is None:
+            return await self._next()
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """Passes the answer on. Once it is complete, there is nothing to cancel any more."""
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            self._answered = True
+        await self._send(message)
+
+    def end(self) -> None:
+        """The request has been dealt with."""
+        self._answered = True
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+    async def _next(self) -> Message:
+        message = await self._receive()
+        if not message.get("more_body", False):
+            self._watcher = asyncio.create_task(self._watch())
+        return message
+
+    async def _watch(self) -> None:
+        await self._receive()  # nothing but the end can come
+        self.gone.set()
+        if not self._answered:
+            self._task.cancel()
+
+
+def _has_body(scope: Scope) -> bool:
+    return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
+
+
 class BodyLimit:
-    """Refuses a body over `max_bytes`: by its declared length, or as soon as it is longer."""
+    """Refuses a body over `max_bytes`: by its declared length, or as soon as it is longer. One that
+    has not come after BODY_TIMEOUT_S is not waited for."""
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
         self._app = app
@@ -81,10 +176,15 @@ class BodyLimit:
             return
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         taken = 0
+        give_up_at = asyncio.get_running_loop().time() + BODY_TIMEOUT_S
 
         async def receive_counted() -> Message:
             nonlocal taken
-            message = await receive()
+            try:
+                async with asyncio.timeout_at(give_up_at):
+                    message = await receive()
+            except TimeoutError as exc:
+                raise HTTPException(408, "The request's body did not come in time") from exc
             if message["type"] == "http.request":
                 taken += len(message.get("body", b""))
                 if taken > self._max_bytes or int(declared) > self._max_bytes:

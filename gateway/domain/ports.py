@@ -140,6 +140,10 @@ class CatalogIndex(Protocol):
     for a collection that does not exist.
     """
 
+    def require_there(self) -> None:
+        """BackendUnavailable if the store is known to be away: asked before work for it begins."""
+        ...
+
     async def create(self, spec: CollectionSpec) -> None:
         """Makes an empty collection; a no-op if one with the same fingerprint exists.
 

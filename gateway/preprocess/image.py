@@ -18,6 +18,7 @@ import io
 import math
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +66,17 @@ SCALED_DECODE_MARGIN = 2
 MAX_ASPECT = 16
 
 
+# Pillow keeps four bytes a pixel in most modes, and makes one copy on the way to RGB.
+BYTES_PER_PIXEL = 8
+
+# Takes a number of bytes, or raises.
+Reserve = Callable[[int], None]
+
+
+def _any_number(size_bytes: int) -> None:
+    """There is room for everything."""
+
+
 @dataclass(frozen=True, slots=True)
 class PictureLimits:
     """What is refused before decoding. The defaults take a 25-megapixel phone photo."""
@@ -80,6 +92,7 @@ def decode(
     *,
     at_least_px: int | None = None,
     field: str = "image",
+    reserve: Reserve = _any_number,
 ) -> Image.Image:
     """The first frame of an encoded picture: upright, on white, mode RGB.
 
@@ -87,7 +100,8 @@ def decode(
     at least that long; without, every pixel is decoded.
 
     Raises PictureTooLarge from the header alone, and UndecodablePicture for anything else that is
-    not an intact picture in one of FORMATS. `field` names the culprit in both.
+    not an intact picture in one of FORMATS. `field` names the culprit in both. `reserve` is
+    told how many bytes the pixels will take, before they are decoded, and may refuse.
     """
     if len(data) > limits.max_bytes:
         raise PictureTooLarge(
@@ -98,6 +112,7 @@ def decode(
             _check_size(picture.size, limits, field)
             if at_least_px is not None:
                 _scale_while_decoding(picture, at_least_px)
+            reserve(picture.width * picture.height * BYTES_PER_PIXEL)
             picture.load()
             return _on_white(ImageOps.exif_transpose(picture))
     except UnidentifiedImageError as exc:
@@ -137,13 +152,17 @@ def to_pixels(picture: Image.Image, tower: ImageTower) -> Pixels:
 
 
 def decode_to_pixels(
-    data: bytes, tower: ImageTower, limits: PictureLimits, box: Crop | None = None
+    data: bytes,
+    tower: ImageTower,
+    limits: PictureLimits,
+    box: Crop | None = None,
+    reserve: Reserve = _any_number,
 ) -> Pixels:
     """`decode`, `crop` and `to_pixels` with scaled decoding: the gateway's path."""
     side_px = max(tower.height_px, tower.width_px) * SCALED_DECODE_MARGIN
     if box is not None:
         side_px = math.ceil(side_px / min(box.right - box.left, box.bottom - box.top))
-    picture = decode(data, limits, at_least_px=side_px)
+    picture = decode(data, limits, at_least_px=side_px, reserve=reserve)
     return to_pixels(picture if box is None else crop(picture, box), tower)
 
 

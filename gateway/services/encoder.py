@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -10,17 +11,22 @@ from concurrent.futures import Executor
 import numpy as np
 
 from gateway.domain.deadline import Deadline
-from gateway.domain.errors import Overloaded
+from gateway.domain.errors import DeadlineExceeded, Overloaded
 from gateway.domain.loaded_release import LoadedRelease
 from gateway.domain.ports import Inference, Priority
 from gateway.domain.query import Crop
 from gateway.domain.vectors import Batch, Vector
 from gateway.preprocess.image import PictureLimits, Pixels, decode_to_pixels
+from gateway.services.pixel_room import PixelRoom
 from gateway.telemetry import Metrics, Timings
 
 IMAGE_INPUT = "image"
 TEXT_INPUT = "text"
 BULK_BACKOFF_S = 0.2
+# A picture of the catalogue waits for its turn no longer than this; bulk callers have no deadline
+# that would say so.
+DECODE_TIMEOUT_S = 60.0
+ENDLESS = PixelRoom(sys.maxsize)
 
 
 class TextVectorCache:
@@ -48,21 +54,29 @@ class TextVectorCache:
 
 
 class Encoder:
-    """Decodes on `workers`, infers on Triton, one row to a request so that Triton batches."""
+    """Decodes on `workers`, infers on Triton, one row to a request so that Triton batches.
 
-    def __init__(
+    `room` bounds the pixels in memory. Of the catalogue's pictures at most `bulk_decodes` are given
+    to the workers at once, so that a shopper's picture is behind no more of them.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts it is made of
         self,
         inference: Inference,
         limits: PictureLimits,
         workers: Executor,
         cache: TextVectorCache,
         priority: Priority = Priority.INTERACTIVE,
+        room: PixelRoom = ENDLESS,
+        bulk_decodes: int = 2,
     ) -> None:
         self._priority = priority
         self._inference = inference
         self._limits = limits
         self._workers = workers
         self._cache = cache
+        self._room = room
+        self._bulk = asyncio.Semaphore(bulk_decodes)
 
     async def text(
         self, text: str, loaded: LoadedRelease, deadline: Deadline, timings: Timings
@@ -92,10 +106,10 @@ class Encoder:
     ) -> Vector:
         """The unit vector `[dim]` of an encoded picture.
 
-        Raises UndecodablePicture or PictureTooLarge.
+        Raises UndecodablePicture or PictureTooLarge, Overloaded if too many pixels are in memory.
         """
         with timings.stage("decode"):
-            pixels = await self.pixels(data, crop, loaded)
+            pixels = await self._decoded(data, crop, loaded, deadline)
         with timings.stage("infer"):
             vectors = await self._inference.infer(
                 loaded.release.image.model,
@@ -108,11 +122,37 @@ class Encoder:
         return vector
 
     async def pixels(self, data: bytes, crop: Crop | None, loaded: LoadedRelease) -> Pixels:
-        """The image tower's input `[height, width, 3]`, made on a worker thread."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._workers, decode_to_pixels, data, loaded.release.image, self._limits, crop
-        )
+        """The image tower's input `[height, width, 3]` of a picture of the catalogue.
+
+        Bulk work gives way: it waits until there is room, DECODE_TIMEOUT_S at most.
+        """
+        async with self._bulk:
+            deadline = Deadline.after(DECODE_TIMEOUT_S)
+            while True:
+                try:
+                    return await self._decoded(data, crop, loaded, deadline)
+                except Overloaded:
+                    deadline.require("there was room for its pixels")
+                    await asyncio.sleep(BULK_BACKOFF_S)
+
+    async def _decoded(
+        self, data: bytes, crop: Crop | None, loaded: LoadedRelease, deadline: Deadline
+    ) -> Pixels:
+        """Made on a worker thread. What waits there longer than its time is never begun."""
+        left_s = deadline.require("the picture was decoded")
+
+        def work() -> Pixels:
+            deadline.require("the picture was decoded")
+            with self._room.reservation() as reserve:
+                return decode_to_pixels(data, loaded.release.image, self._limits, crop, reserve)
+
+        try:
+            async with asyncio.timeout(left_s):
+                return await asyncio.get_running_loop().run_in_executor(self._workers, work)
+        except TimeoutError as exc:
+            raise DeadlineExceeded(
+                "The request's time ran out before the picture was decoded."
+            ) from exc
 
     async def pictures(
         self, pixels: Sequence[Pixels], loaded: LoadedRelease, deadline: Deadline

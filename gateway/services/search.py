@@ -105,6 +105,7 @@ class SearchService:
             route = Route(partial(share_key, query, caller), caller.release)
             active = self._releases.answering(route)
             check_query(query, active)
+            self._index.require_there()
             timings = Timings(self._admission.metrics)
             started_s = time.perf_counter()
             mode, degraded = resolve_mode(query), False
