@@ -31,6 +31,7 @@ export class Filters {
       this.range = range;
       byId("facets").replaceChildren(...FACETS.map((field) => this.#group(field, query)).filter(Boolean));
       this.#bounds(query);
+      show(byId("filters"), byId("facets").children.length > 0 || !byId("price").hidden);
     }
     this.#sync(query);
   }
@@ -38,9 +39,11 @@ export class Filters {
   /** @param {string} field @param {Query} query */
   #group(field, query) {
     const counts = this.range.facets[field] ?? [];
-    const known = new Set(counts.slice(0, AT_MOST).map((each) => each.value));
-    const lost = (query.chosen[field] ?? []).filter((value) => !known.has(value));
-    const all = [...lost.map((value) => ({ value, count: null })), ...counts.slice(0, AT_MOST)];
+    const chosen = query.chosen[field] ?? [];
+    const all = [
+      ...chosen.map((value) => counts.find((each) => each.value === value) ?? { value, count: null }),
+      ...counts.filter(({ value }) => !chosen.includes(value)).slice(0, AT_MOST),
+    ];
     if (!all.length) return null;
     const chips = all.map((each, n) => this.#chip(field, each, n >= AT_FIRST));
     const group = make("fieldset", {}, make("legend", {}, field), make("div", { class: "chips" }, ...chips));
