@@ -101,7 +101,9 @@ class SearchService:
         it, Overloaded, DeadlineExceeded, BackendUnavailable, SpaceMismatch.
         """
         with self._admission.admitted():
-            query = replace(query, parts=recalled(query.parts))
+            parts = recalled(query.parts)
+            if parts is not query.parts:
+                query = replace(query, parts=parts)
             route = Route(partial(share_key, query, caller), caller.release)
             active = self._releases.answering(route)
             check_query(query, active)
