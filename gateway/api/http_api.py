@@ -50,11 +50,17 @@ def create_app(
     app.state.access = access
     problems.install(app)
     documented.install(app)
-    for module in (http_search, http_items, http_embeddings, http_releases, http_health):
+    for module in (
+        http_search,
+        http_items,
+        http_embeddings,
+        http_releases,
+        http_health,
+        http_pictures,
+        http_storefront,
+    ):
         app.include_router(module.router)
     app.include_router(http_releases.admin)
-    app.include_router(http_pictures.router)
-    app.include_router(http_storefront.router)
     if cors_origins:
         app.add_middleware(
             CORSMiddleware,

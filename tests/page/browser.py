@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +15,6 @@ from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, sync_playwright
 
 TIMEOUT_MS = 15_000
-# Of an option that the gateway does not know: the page asks again without it.
-REFUSED_OPTION = re.compile(r"status of 422")
 
 
 def chromium() -> str | None:
@@ -69,6 +66,13 @@ class Visit:
         """Presses the first button of this name."""
         self.page.get_by_role("button", name=name).first.click()
 
+    def chip(self, name: str) -> Locator:
+        """The chip of a category, which may be among those that are not shown at first."""
+        more = self.page.get_by_role("group", name="category").get_by_text("more", exact=False)
+        if more.is_visible():
+            more.click()
+        return self.page.get_by_role("checkbox", name=name)
+
     @property
     def heading(self) -> Locator:
         """The results' heading."""
@@ -90,7 +94,7 @@ class Visit:
         return Image.open(io.BytesIO(base64.b64decode(parts[-1]["image"].partition(",")[2])))
 
     def _hear(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and not REFUSED_OPTION.search(message.text):
+        if message.type in ("error", "warning"):
             self.complaints.append(message.text)
 
     def _note(self, request: Request) -> None:

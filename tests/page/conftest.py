@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from tests.page.browser import Visit
 
 
-@pytest.fixture(scope="session")
+# Not longer than this package: Playwright keeps an event loop running beneath the tests, and no
+# asynchronous test can run there.
+@pytest.fixture(scope="package")
 def opened_browser() -> Iterator[Browser]:
-    """One browser for all tests."""
+    """One browser for all tests of the page."""
     pytest.importorskip("playwright", reason="playwright is not installed (the extra `dev`)")
     from tests.page.browser import browser, chromium
 
@@ -28,7 +30,7 @@ def opened_browser() -> Iterator[Browser]:
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The shop that the page belongs to; tests put right what they break."""
     with served(tmp_path_factory.mktemp("page") / "index") as shop:
@@ -53,4 +55,4 @@ def visit(opened_browser: Browser, served_shop: Served) -> Iterator[Visit]:
     yield visitor
     context.close()
     assert visitor.complaints == []
-    assert visitor.hosts <= {served_shop.url.split("/")[2]}
+    assert visitor.hosts <= {visitor.url.split("/")[2]}

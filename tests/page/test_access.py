@@ -94,7 +94,7 @@ def test_on_a_narrow_screen_filters_wait_to_be_opened(visit: Visit) -> None:
     chip = visit.page.get_by_role("checkbox", name="hats")
     expect(chip).to_be_hidden()
     visit.page.get_by_text("Filters", exact=True).click()
-    visit.page.locator("label", has=chip).click()
+    visit.page.locator("label", has=visit.chip("hats")).click()
     expect(visit.titles).to_have_count(6)
 
 
@@ -123,7 +123,7 @@ def test_everything_can_be_reached_by_keyboard(visit: Visit) -> None:
     visit.open("?q=red+hat")
     expect(visit.titles).to_have_count(24)
     visit.page.keyboard.press("Tab")
-    expect(visit.page.get_by_role("link", name="Skip to the results")).to_be_focused()
+    expect(visit.page.get_by_role("link", name="Skip to the content")).to_be_focused()
     visit.page.keyboard.press("Enter")
     expect(visit.heading).to_be_focused()
     names = []

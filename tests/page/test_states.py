@@ -14,7 +14,7 @@ from playwright.sync_api import Route, expect
 
 from gateway.domain.errors import BackendUnavailable
 from tests.page.browser import Visit
-from tests.page.serving import Served, photo
+from tests.page.serving import KEY, Served, photo
 
 pytestmark = [pytest.mark.page, pytest.mark.slow]
 
@@ -63,6 +63,8 @@ def test_a_problem_is_shown_with_its_detail_and_a_way_to_try_again(
 def test_without_the_model_words_still_find(visit: Visit, served_shop: Served) -> None:
     served_shop.shop.inference.failing = BackendUnavailable("Triton does not answer.")
     visit.open("?q=glove")
+    expect(visit.page.locator("#trouble")).to_contain_text("Triton does not answer.")
+    visit.press("Search by words alone")
     notice = visit.page.locator("#notice")
     expect(notice).to_contain_text("Found by words alone")
     expect(visit.titles).to_have_count(6)
@@ -148,23 +150,18 @@ def test_an_item_that_is_gone_is_said_to_be_gone(visit: Visit) -> None:
     expected(visit)
 
 
-def test_a_gateway_with_keys_is_given_one(visit: Visit) -> None:
-    seen: list[str | None] = []
-
-    def guard(route: Route) -> None:
-        key = route.request.headers.get("authorization")
-        seen.append(key)
-        if key == "Bearer sesame":
-            route.continue_()
-        else:
-            route.fulfill(status=401, json={"detail": "Send a key."})
-
-    visit.page.route(SEARCH, guard)
+def test_a_gateway_with_keys_is_given_one(visit: Visit, served_shop: Served) -> None:
+    visit.url = served_shop.locked_url
     visit.open("?q=red")
     expect(visit.page.locator("#trouble")).to_contain_text("This shop asks for a key")
-    visit.page.get_by_label("Key").fill("sesame")
+    visit.page.get_by_label("Key").fill("wrong")
+    visit.page.keyboard.press("Enter")
+    expect(visit.page.locator("#trouble")).to_contain_text("no key of this gateway")
+    visit.page.get_by_label("Key").fill(KEY)
     visit.page.keyboard.press("Enter")
     expect(visit.titles).to_have_count(24)
+    picture = visit.page.locator("#grid img").first
+    expect(picture).to_have_js_property("naturalWidth", 32)
     expected(visit)
 
 
@@ -186,7 +183,7 @@ def test_a_token_replaces_the_picture_until_the_shop_changes_its_model(visit: Vi
     visit.page.route(SEARCH, tokens)
     visit.open().show(photo("red"))
     expect(visit.titles).to_have_count(24)
-    visit.page.get_by_role("checkbox", name="hats").check()
+    visit.chip("hats").check()
     expect(visit.titles).to_have_count(6)
     assert visit.searches[-1]["query"] == [{"token": "token-1"}]
     known.clear()

@@ -27,10 +27,7 @@ from tests.shop import LIMITS, Shop
 
 SECRETS = {scope: f"the secret of scope {scope}" for scope in Scope}
 EACH = Access([Key.of(secret, scope) for scope, secret in SECRETS.items()])
-# The page, and the pictures that a shop shows to everybody: an <img> sends no key.
-OPEN_PATHS = {"/", "/static/{name}", "/pictures/{item_id}"} | {
-    "/health/live", "/health/ready", "/metrics",
-}  # fmt: skip
+OPEN_PATHS = {"/", "/health/live", "/health/ready", "/metrics"}
 EXAMPLE = {"item_id": "red-shoe", "release_id": "colours-v1"}
 
 

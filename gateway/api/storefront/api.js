@@ -2,28 +2,23 @@
 
 const KEY = "lookalike-key";
 
-// What the page can do without. A fleet that is being updated may answer from a gateway that does
-// not know one of these yet.
-const OPTIONAL = ["facets", "return_query", "diversity"];
-
 /** Why there is no answer: the API's problem detail, or that nothing answered at all. */
 export class Problem extends Error {
   /** @param {number} status 0: no connection @param {Record<string, any>} body @param {number} [retryAfterS] */
   constructor(status, body, retryAfterS = 0) {
     super(body.detail || body.title || "There was no answer.");
     this.status = status;
-    this.code = String(body.type ?? "").split(":").pop();
     this.requestId = body.request_id ?? "";
     this.retryAfterS = retryAfterS;
-    /** @type {string[]} */
-    this.fields = (body.errors ?? [{ field: body.field }]).map((fault) => fault.field ?? "");
   }
 }
 
 /** One gateway: the one that this page came from. */
 export class Api {
-  /** @type {Set<string>} */
-  #unknown = new Set();
+  /** The key that the shopper gave, if the gateway wants one. */
+  get key() {
+    return sessionStorage.getItem(KEY);
+  }
 
   /** Remembers a key for as long as this tab lives. @param {string} key */
   useKey(key) {
@@ -35,26 +30,9 @@ export class Api {
    * @param {AbortSignal} [signal]
    * @returns {Promise<Record<string, any>>}
    */
-  async search(body, signal) {
-    const sent = Object.fromEntries(
-      Object.entries(body).filter(([name]) => !this.#unknown.has(name)),
-    );
-    try {
-      return await this.#call("v1/search", {
-        method: "POST",
-        body: JSON.stringify(sent),
-        headers: { "Content-Type": "application/json" },
-        signal,
-      });
-    } catch (problem) {
-      const refused = OPTIONAL.filter(
-        (name) => problem instanceof Problem && problem.status === 422 && name in sent &&
-          problem.fields.includes(name),
-      );
-      if (!refused.length) throw problem;
-      refused.forEach((name) => this.#unknown.add(name));
-      return this.search(body, signal);
-    }
+  search(body, signal) {
+    const headers = { "Content-Type": "application/json" };
+    return this.#call("v1/search", { method: "POST", body: JSON.stringify(body), headers, signal });
   }
 
   /** @param {string} id */
@@ -67,13 +45,24 @@ export class Api {
     return this.#call("v1/releases/active", {});
   }
 
+  /** @param {string} url @returns {Promise<Blob>} */
+  async picture(url) {
+    const response = await this.#fetch(url, {});
+    if (!response.ok) throw new Problem(response.status, {});
+    return response.blob();
+  }
+
+  /** @param {string} url @param {RequestInit} options */
+  #fetch(url, options) {
+    const shown = this.key ? { Authorization: `Bearer ${this.key}` } : {};
+    return fetch(url, { ...options, headers: { ...options.headers, ...shown } });
+  }
+
   /** @param {string} url @param {RequestInit} options */
   async #call(url, options) {
-    const key = sessionStorage.getItem(KEY);
-    const headers = { ...options.headers, ...(key ? { Authorization: `Bearer ${key}` } : {}) };
     let response;
     try {
-      response = await fetch(url, { ...options, headers });
+      response = await this.#fetch(url, options);
     } catch (error) {
       if (error.name === "AbortError") throw error;
       throw new Problem(0, { detail: "The shop cannot be reached." });
@@ -85,13 +74,32 @@ export class Api {
 }
 
 /**
+ * Puts an item's picture into an `<img>`; it is fetched when it comes near the screen. An `<img>`
+ * shows no key: where one is needed, the page fetches the picture for it.
+ * @param {HTMLImageElement} image @param {Api} api @param {any} hit @param {number[]} widths
+ */
+export async function fill(image, api, hit, widths) {
+  if (!api.key) {
+    image.srcset = widths.map((side) => `${pictureUrl(hit, side)} ${side}w`).join(", ");
+    return;
+  }
+  try {
+    const picture = await api.picture(pictureUrl(hit, widths[widths.length >> 1]));
+    image.addEventListener("load", () => URL.revokeObjectURL(image.src), { once: true });
+    image.src = URL.createObjectURL(picture);
+  } catch {
+    image.dispatchEvent(new Event("error"));
+  }
+}
+
+/**
  * Where a picture of an item is.
  * @param {{id: string, picture?: string, item: {pictures?: string[]}}} hit
  * @param {number} width
  */
-export function pictureUrl(hit, width) {
+function pictureUrl(hit, width) {
   const number = Math.max(0, (hit.item.pictures ?? []).indexOf(hit.picture ?? ""));
-  return `pictures/${path(hit.id)}?number=${number}&width=${width}`;
+  return `v1/pictures/${path(hit.id)}?number=${number}&width=${width}`;
 }
 
 /** An id in a URL's path; its slashes stay. @param {string} id */

@@ -1,6 +1,6 @@
 // The page: what is searched for, and where what was found goes.
 
-import { Api, Problem, pictureUrl } from "./api.js";
+import { Api, Problem, fill } from "./api.js";
 import { CropBox } from "./crop.js";
 import { byId, icon, make, show } from "./dom.js";
 import { Filters } from "./filters.js";
@@ -47,6 +47,10 @@ class Page {
     byId("home").addEventListener("click", (event) => {
       event.preventDefault();
       this.go(emptyQuery(), null);
+    });
+    byId("skip").addEventListener("click", (event) => {
+      event.preventDefault(); // a step to #main would be one in the history, without the picture
+      byId(byId("main").dataset.view === "start" ? "start-title" : "results-title").focus();
     });
     for (const button of document.querySelectorAll("[data-pick]")) {
       button.addEventListener("click", () => byId(button.dataset.pick).click());
@@ -96,8 +100,11 @@ class Page {
     await this.go({ ...emptyQuery(), words, sort: this.query.sort }, picture, "title");
   }
 
-  /** Asks, and shows what comes. @param {"title" | null} [focus] */
-  async run(focus = null) {
+  /**
+   * Asks, and shows what comes.
+   * @param {"title" | null} [focus] @param {boolean} [wordsAlone]
+   */
+  async run(focus = null, wordsAlone = false) {
     const searching = hasSubject(this.query, this.picture !== null);
     byId("main").dataset.view = searching ? "results" : "start";
     for (const id of ["side", "results"]) show(byId(id), searching);
@@ -114,10 +121,10 @@ class Page {
       scrollTo({ top: 0 });
       byId("results-title").focus({ preventScroll: true });
     }
-    await this.#ask();
+    await this.#ask(wordsAlone);
   }
 
-  async #ask() {
+  async #ask(wordsAlone) {
     const grid = byId("grid");
     const slow = setTimeout(() => {
       grid.setAttribute("aria-busy", "true");
@@ -125,9 +132,9 @@ class Page {
       this.#say("Searching");
     }, PATIENCE_MS);
     try {
-      const found = await this.search.first(this.query, this.picture);
+      const found = await this.search.first(this.query, this.picture, wordsAlone);
       clearTimeout(slow);
-      this.#showFound(found);
+      this.#showFound(found, wordsAlone);
     } catch (problem) {
       clearTimeout(slow);
       if (problem.name === "AbortError") return;
@@ -136,11 +143,11 @@ class Page {
     grid.removeAttribute("aria-busy");
   }
 
-  #showFound({ answer, range, tookS }) {
+  #showFound({ answer, range, tookS }, wordsAlone) {
     show(byId("trouble"), false);
     this.#remember(this.search.hits);
     this.filters.show(range, this.query);
-    this.#showNotice(answer);
+    this.#showNotice(answer, wordsAlone);
     this.#showHits();
     show(byId("timings"), true);
     showTimings(byId("timing-bar"), byId("timing-text"), answer.timings ?? {}, tookS);
@@ -165,7 +172,7 @@ class Page {
   }
 
   #card(hit) {
-    return card(hit, { like: (it) => this.#like(it), unlike: (it) => this.#unlike(it) }, "h2");
+    return card(this.api, hit, { like: (it) => this.#like(it), unlike: (it) => this.#unlike(it) }, "h2");
   }
 
   async #more() {
@@ -257,7 +264,8 @@ class Page {
       const rest = this.query[list].filter((other) => other !== id);
       this.go({ ...this.query, [list]: rest }, this.picture, "title");
     };
-    const thumbnail = make("img", { alt: "", width: 28, height: 28, src: pictureUrl({ id, item: {} }, 160) });
+    const thumbnail = make("img", { alt: "", width: 28, height: 28, sizes: "28px" });
+    fill(thumbnail, this.api, { id, item: {} }, [160]);
     return make("li", { class: list }, thumbnail, make("span", {}, said),
       make("button", { type: "button", class: "bare", "aria-label": `Remove: ${said}`, onclick: without }, icon("close")));
   }
@@ -289,10 +297,10 @@ class Page {
     for (const hit of hits) this.titles.set(hit.id, hit.item.title ?? hit.id);
   }
 
-  #showNotice(answer) {
+  #showNotice(answer, wordsAlone) {
     const told = noticeOf({
       answer,
-      wordsOnly: this.search.wordsOnly,
+      wordsAlone,
       filtered: filterCount(this.query) > 0,
       clear: () => this.go(withoutFilters(this.query), this.picture, "title"),
       retry: () => this.run("title"),
@@ -313,7 +321,12 @@ class Page {
       this.api.useKey(key);
       this.run("title");
     };
-    byId("trouble").replaceChildren(...troubleOf(problem, { retry: () => this.run("title"), useKey }));
+    const ways = {
+      retry: () => this.run("title"),
+      useKey,
+      byWords: this.query.words ? () => this.run("title", true) : null,
+    };
+    byId("trouble").replaceChildren(...troubleOf(problem, ways));
     show(byId("trouble"), true);
   }
 
@@ -350,7 +363,7 @@ class Page {
         query: [{ vector }], limit: SHELF_SIZE, diversity: 0.9, fields: ["title", "price", "pictures"],
       });
       const wishes = { like: (hit) => this.#like(hit), unlike: null };
-      byId("shelf-items").replaceChildren(...answer.hits.map((hit) => card(hit, wishes, "h3")));
+      byId("shelf-items").replaceChildren(...answer.hits.map((hit) => card(this.api, hit, wishes, "h3")));
       show(byId("shelf"), answer.hits.length > 0);
     } catch {
       // An empty shop, or none that answers: the search itself will say what is wrong.

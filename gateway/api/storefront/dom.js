@@ -11,7 +11,7 @@ export const byId = (id) => document.getElementById(id);
  * Makes an element. `on…` keys are listeners, `true` sets and `false` leaves out an attribute.
  * @param {string} tag
  * @param {Record<string, unknown>} [attributes]
- * @param {...(Node | string | null)} children
+ * @param {...(Node | string | null | false)} children
  * @returns {any}
  */
 export function make(tag, attributes = {}, ...children) {
@@ -21,7 +21,7 @@ export function make(tag, attributes = {}, ...children) {
     else if (value === true) element.setAttribute(name, "");
     else if (value !== false && value != null) element.setAttribute(name, String(value));
   }
-  element.append(...children.filter((child) => child != null));
+  element.append(...children.filter((child) => child != null && child !== false));
   return element;
 }
 

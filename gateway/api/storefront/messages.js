@@ -17,15 +17,17 @@ const TITLES = {
 /**
  * A problem as the API told it, with a way on.
  * @param {import("./api.js").Problem} problem
- * @param {{retry: () => void, useKey: (key: string) => void}} ways
+ * @param {{retry: () => void, useKey: (key: string) => void, byWords: (() => void) | null}} ways
  */
-export function troubleOf(problem, { retry, useKey }) {
+export function troubleOf(problem, { retry, useKey, byWords }) {
+  const modelMayBeAway = [503, 504].includes(problem.status);
   const waits = problem.retryAfterS ? ` Try again in ${problem.retryAfterS} s.` : "";
   return [
     make("h2", {}, TITLES[problem.status] ?? "Something went wrong"),
     make("p", {}, `${problem.message}${waits}`),
     problem.status === 401 ? keyForm(useKey) : make("p", { class: "buttons" },
-      make("button", { type: "button", class: "main", onclick: retry }, "Try again")),
+      make("button", { type: "button", class: "main", onclick: retry }, "Try again"),
+      byWords && modelMayBeAway && make("button", { type: "button", class: "plain", onclick: byWords }, "Search by words alone")),
     problem.requestId ? make("p", { class: "note" }, `Request ${problem.requestId}`) : null,
   ].filter(Boolean);
 }
@@ -42,10 +44,10 @@ function keyForm(useKey) {
 
 /**
  * What there is to say of an answer that is not all that was asked for; or null.
- * @param {{answer: any, wordsOnly: boolean, filtered: boolean, clear: () => void, retry: () => void}} found
+ * @param {{answer: any, wordsAlone: boolean, filtered: boolean, clear: () => void, retry: () => void}} found
  * @returns {{tone: string, title: string, content: (Node | string)[]} | null}
  */
-export function noticeOf({ answer, wordsOnly, filtered, clear, retry }) {
+export function noticeOf({ answer, wordsAlone, filtered, clear, retry }) {
   const button = (label, act) => make("button", { type: "button", class: "plain small", onclick: act }, label);
   if (!answer.hits.length && filtered) {
     return { tone: "quiet", title: "Nothing is left with these filters", content: [button("Clear filters", clear)] };
@@ -53,7 +55,7 @@ export function noticeOf({ answer, wordsOnly, filtered, clear, retry }) {
   if (!answer.hits.length) {
     return { tone: "quiet", title: "Nothing found", content: ["Try other words, or a picture of it."] };
   }
-  if (wordsOnly || answer.degraded) {
+  if (wordsAlone || answer.degraded) {
     return {
       tone: "warn",
       title: "Found by words alone",

@@ -1,6 +1,6 @@
 // What was found, as it is shown.
 
-import { pictureUrl } from "./api.js";
+import { fill } from "./api.js";
 import { icon, make } from "./dom.js";
 import { milliseconds, priceText, scoreText } from "./format.js";
 
@@ -14,15 +14,16 @@ const STAGES = { decode: "decode", tokenise: "words", infer: "model", search: "i
  */
 
 /**
- * @param {any} hit @param {Wishes} wishes @param {string} heading   the cards' level: "h2" or "h3"
+ * @param {import("./api.js").Api} api @param {any} hit @param {Wishes} wishes
+ * @param {string} heading   the cards' level: "h2" or "h3"
  */
-export function card(hit, wishes, heading) {
+export function card(api, hit, wishes, heading) {
   const title = hit.item.title ?? hit.id;
   return make(
     "li",
     { class: "card", "data-id": hit.id },
     // For a pointer only: the button below says and does the same.
-    make("button", { class: "tile", type: "button", tabindex: -1, "aria-hidden": "true", onclick: () => wishes.like(hit) }, photo(hit)),
+    make("button", { class: "tile", type: "button", tabindex: -1, "aria-hidden": "true", onclick: () => wishes.like(hit) }, photo(api, hit)),
     make(heading, { class: "title" }, title),
     make("p", { class: "shelf-mark" }, [hit.item.brand, hit.item.category].filter(Boolean).join(" · ")),
     make("p", { class: "facts" },
@@ -41,13 +42,13 @@ function wish(label, title, act) {
   return make("button", { type: "button", class: "wish", "aria-label": `${label}: ${title}`, onclick: act }, label);
 }
 
-function photo(hit) {
-  const sources = SIDES_PX.map((side) => `${pictureUrl(hit, side)} ${side}w`).join(", ");
+function photo(api, hit) {
   const picture = make("img", {
     alt: "", loading: "lazy", decoding: "async", width: 320, height: 320,
-    sizes: "(min-width: 60rem) 13rem, 45vw", srcset: sources,
+    sizes: "(min-width: 60rem) 13rem, 45vw",
   });
   picture.addEventListener("error", () => picture.replaceWith(icon("picture")));
+  fill(picture, api, hit, SIDES_PX);
   return picture;
 }
 

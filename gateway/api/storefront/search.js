@@ -1,4 +1,4 @@
-// One search after another: pages, tokens, and what to do when a part of the shop does not answer.
+// One search after another: its pages, its tokens, and what it can be filtered by.
 
 import { Problem } from "./api.js";
 import { FACETS, emptyQuery, filterCount, filterOf, partsOf, subjectKey, withoutFilters } from "./query.js";
@@ -23,50 +23,51 @@ export class Search {
     /** @type {any[]} */
     this.hits = [];
     this.atEnd = false;
-    /** Whether the model did not answer, so that words alone were searched for. */
-    this.wordsOnly = false;
     /** @type {Map<string, Range>} */
     this.ranges = new Map();
   }
 
   #abort = new AbortController();
-  /** @type {{query: Query, picture: Picture | null}} */
+  /** @type {{query: Query, picture: Picture | null, more: object}} */
   #asked;
   #loading = false;
 
   /**
    * A new search; one that is still on its way is given up.
    * @param {Query} query @param {Picture | null} picture
+   * @param {boolean} wordsAlone   full text needs no model, and so answers when that is away
    * @returns {Promise<{answer: any, range: Range, tookS: number}>}
    */
-  async first(query, picture) {
+  async first(query, picture, wordsAlone = false) {
     this.#abort.abort();
     const abort = (this.#abort = new AbortController());
+    // Of the search before, nothing is left to be paged or sorted.
+    this.hits = [];
+    this.atEnd = true;
     const start = performance.now();
+    const asked = wordsAlone
+      ? { query: { ...query, like: [], unlike: [] }, picture: null, more: { mode: "text" } }
+      : { query, picture, more: {} };
     const [answer, range] = await Promise.all([
-      this.#answer(query, picture, abort.signal),
-      this.#rangeBeside(query, picture, abort.signal),
+      this.#page(asked, abort.signal, { offset: 0, facets: FACETS }),
+      this.#rangeBeside(asked, abort.signal),
     ]);
     abort.signal.throwIfAborted();
-    this.#asked = { query, picture };
+    this.#asked = asked;
     this.#loading = false;
     this.hits = answer.hits;
     this.atEnd = answer.hits.length < PAGE_SIZE;
     const tookS = (performance.now() - start) / 1000;
-    return { answer, range: range ?? this.#noteRange(query, picture, answer), tookS };
+    return { answer, range: range ?? this.#noteRange(asked, answer), tookS };
   }
 
   /** The next page; its new hits, or null while one is on its way. @returns {Promise<any[] | null>} */
   async more() {
     if (this.#loading || this.atEnd) return null;
     this.#loading = true;
-    const { query, picture } = this.#asked;
     const { signal } = this.#abort;
     try {
-      const answer = await this.#page(query, picture, signal, {
-        offset: this.hits.length,
-        ...(this.wordsOnly ? { mode: "text" } : {}),
-      });
+      const answer = await this.#page(this.#asked, signal, { offset: this.hits.length });
       signal.throwIfAborted();
       const known = new Set(this.hits.map((hit) => hit.id));
       const fresh = answer.hits.filter((hit) => !known.has(hit.id));
@@ -78,63 +79,44 @@ export class Search {
     }
   }
 
-  /** @param {Query} query @param {Picture | null} picture @param {AbortSignal} signal */
-  async #answer(query, picture, signal) {
-    const options = { offset: 0, facets: FACETS };
-    this.wordsOnly = false;
-    try {
-      return await this.#page(query, picture, signal, options);
-    } catch (problem) {
-      const modelIsAway = problem instanceof Problem && [503, 504].includes(problem.status);
-      if (!modelIsAway || !query.words) throw problem;
-      // Full text needs no model: less than what was asked for, and said so.
-      const answer = await this.#page({ ...query, like: [], unlike: [] }, null, signal, {
-        ...options,
-        mode: "text",
-      }).catch(() => { throw problem; });
-      this.wordsOnly = true;
-      return answer;
-    }
-  }
-
-  /** @param {Query} query @param {Picture | null} picture @param {AbortSignal} signal @param {object} more */
-  async #page(query, picture, signal, more) {
-    const wordsOnly = more.mode === "text";
-    const shown = wordsOnly ? null : picture;
-    const parts = shown ? await partsWith(shown, query) : partsOf(query, null);
-    const tokens = parts.filter((part) => "token" in part);
+  /** @param {AbortSignal} signal @param {object} options */
+  async #page(asked, signal, options) {
+    const { query, picture, more } = asked;
+    const parts = picture ? await partsWith(picture, query) : partsOf(query, null);
     const body = {
       query: parts,
       filter: filterOf(query),
       fields: FIELDS,
       limit: PAGE_SIZE,
-      ...(shown ? { return_query: true } : {}),
+      ...(picture ? { return_query: true } : {}),
       ...more,
+      ...options,
     };
     try {
       const answer = await this.api.search(body, signal);
-      if (shown && answer.query_token) shown.tokens.set(tokenKey(shown, query), answer.query_token);
+      if (picture && answer.query_token) picture.tokens.set(tokenKey(picture, query), answer.query_token);
       return answer;
     } catch (problem) {
+      const stale = problem instanceof Problem && problem.status === 409;
+      if (!stale || !parts.some((part) => "token" in part)) throw problem;
       // The shop has changed its model since: the picture itself still says it all.
-      if (!tokens.length || !(problem instanceof Problem) || problem.status !== 409) throw problem;
-      shown.tokens.clear();
-      return this.#page(query, picture, signal, more);
+      picture.tokens.clear();
+      return this.#page(asked, signal, options);
     }
   }
 
   /** The range of the search without its filters, if that is not this search itself. */
-  async #rangeBeside(query, picture, signal) {
-    const known = this.ranges.get(keyOf(query, picture));
-    if (known || !filterCount(query)) return known;
-    const bare = withoutFilters(query);
-    const answer = await this.#page(bare, picture, signal, { offset: 0, facets: FACETS }).catch(() => null);
-    return answer && this.#noteRange(bare, picture, answer);
+  async #rangeBeside(asked, signal) {
+    const known = this.ranges.get(keyOf(asked));
+    if (known || !filterCount(asked.query)) return known;
+    const bare = { ...asked, query: withoutFilters(asked.query) };
+    const answer = await this.#page(bare, signal, { offset: 0, facets: FACETS }).catch(() => null);
+    return answer && this.#noteRange(bare, answer);
   }
 
-  #noteRange(query, picture, answer) {
+  #noteRange(asked, answer) {
     const range = { facets: facetsOf(answer), price: pricesOf(answer.hits) };
-    if (!filterCount(query)) this.ranges.set(keyOf(query, picture), range);
+    if (!filterCount(asked.query)) this.ranges.set(keyOf(asked), range);
     return range;
   }
 }
@@ -154,8 +136,8 @@ async function partsWith(picture, query) {
 /** @param {Picture} picture @param {Query} query */
 const tokenKey = (picture, query) => `${picture.part} ${subjectKey(query)}`;
 
-/** @param {Query} query @param {Picture | null} picture */
-const keyOf = (query, picture) => `${picture ? `${picture.id} ${picture.part}` : ""} ${subjectKey(query)}`;
+/** @param {{query: Query, picture: Picture | null}} asked */
+const keyOf = ({ query, picture }) => `${picture ? `${picture.id} ${picture.part}` : ""} ${subjectKey(query)}`;
 
 /** @param {any[]} hits @returns {[number, number] | null} */
 function pricesOf(hits) {
