@@ -92,6 +92,10 @@ class SearchService:
         self._observe = observe
         self._without_model = without_model
 
+    def require_room(self) -> None:
+        """Overloaded if a search would be refused now: asked before its body is read."""
+        self._admission.require_room()
+
     async def search(
         self, query: Query, deadline: Deadline, caller: Caller = ANYBODY
     ) -> SearchResult:
