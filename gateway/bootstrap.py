@@ -49,6 +49,10 @@ from gateway.services.towers import Towers
 from gateway.settings import Settings, Store
 from gateway.telemetry import Metrics
 
+# The share of a request's time that it may wait for others. A quarter keeps a model's batches full
+# at ten requests a second and more, and answers in time where many texts need no model.
+WAIT = 0.25
+
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
@@ -129,7 +133,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         )
         writer = ItemWriter(index, encoder, lexical)
         catalog = CatalogService(writer, pictures, releases, metrics)
-        admission = Admission(settings.max_in_flight, metrics)
+        admission = Admission(settings.max_in_flight, metrics, settings.default_timeout_s * WAIT)
         weights = LegWeights(settings.fusion_vector_weight, settings.fusion_text_weight)
         searches = _Searches(index, lexical, weights, _query_pictures(settings, stack))
         remembered = RememberedInference(inference)

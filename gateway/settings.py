@@ -178,7 +178,12 @@ class Settings(BaseSettings):
 
     default_timeout_s: Seconds = Field(2.0, description="A request's time if it names none.")
     max_timeout_s: Seconds = Field(30.0, description="The most time that a request may ask for.")
-    max_in_flight: Count = Field(256, description="Requests worked on at once; more are refused.")
+    drain_s: float = Field(
+        5.0, ge=0, description="How long it still answers after SIGTERM, for balancers to notice."
+    )
+    max_in_flight: Count = Field(
+        256, description="Most requests worked on at once; fewer while they take long."
+    )
     decode_threads: Count = Field(
         default_factory=lambda: os.cpu_count() or 1, description="Threads that decode pictures."
     )

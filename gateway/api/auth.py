@@ -61,7 +61,7 @@ SECURITY_SCHEME = {
 
 
 class GuardedRoute(APIRoute):
-    """A route that looks at the caller's key before it reads the body."""
+    """A route that looks at the caller's key, and for room, before it reads the body."""
 
     def get_route_handler(self) -> Handler:
         """FastAPI's handler behind the doorkeeper; LookupError for a route without a scope."""
@@ -70,11 +70,15 @@ class GuardedRoute(APIRoute):
         scope = ROUTES.get((method, self.path))
         if scope is None:
             raise LookupError(f"gateway.api.auth does not say which scope {method} {self.path} has")
+        searches = method == "POST" and scope is Scope.SEARCH
         self.openapi_extra = {"security": [{"key": []}]} | (self.openapi_extra or {})
 
         async def guarded(request: Request) -> Response:
             access: Access = request.app.state.access
             access.require(scope, bearer(request.headers.get("authorization")))
+            if searches:
+                # A refusal must stay cheap where a body may be ten megabytes.
+                request.app.state.gateway.search.require_room()
             return await inner(request)
 
         return guarded

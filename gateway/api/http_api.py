@@ -70,7 +70,7 @@ def create_app(
             expose_headers=["Retry-After", "Server-Timing", "X-Request-Id"],
         )
     app.add_middleware(BodyLimit, max_bytes=max_picture_bytes * BODY_TO_PICTURE)
-    app.add_middleware(RequestContext, metrics=gateway.metrics)
+    app.add_middleware(RequestContext, gateway=gateway)
     app.add_middleware(ClientGone)
     _document_keys(app)
     return app

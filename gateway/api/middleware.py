@@ -11,7 +11,7 @@ import uuid
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.telemetry import Metrics
+from gateway.services.gateway import Gateway
 
 # A phone on a bad line sends its picture within this; a client that means ill would take for ever.
 BODY_TIMEOUT_S = 30.0
@@ -42,9 +42,10 @@ class RequestContext:
     """Gives the request an id, counts it and times it, and says its id in the answer, with the
     headers that keep browsers from mischief. A page that brings its own policy keeps it."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, gateway: Gateway) -> None:
         self._app = app
-        self._metrics = metrics
+        self._metrics = gateway.metrics
+        self._readiness = gateway.readiness
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI call."""
@@ -63,6 +64,9 @@ class RequestContext:
                 headers += (*_SAFE, (b"x-request-id", request_id.encode()))
                 if all(name != _CSP for name, _ in headers):
                     headers.append((_CSP, _DOCS if scope["path"] == "/docs" else _NO_PAGE))
+                if self._readiness.draining:
+                    # So that no request is sent on a connection that is about to be closed.
+                    headers.append((b"connection", b"close"))
                 message["headers"] = headers
             await send(message)
 

@@ -162,7 +162,29 @@ class SearchIn(OptionsIn):
                     "query": [{"text": "red shoe"}],
                     "filter": {"must": [{"key": "price", "range": {"lte": 80}}]},
                     "limit": 5,
-                }
+                },
+                {
+                    "query": [{"text": "shoe"}, {"text": "red", "weight": -0.5}],
+                    "fusion": "dbsf",
+                    "boosts": [
+                        {
+                            "kind": "proximity",
+                            "field": "price",
+                            "weight": 0.3,
+                            "target": 60,
+                            "scale": 20,
+                        }
+                    ],
+                    "facets": ["category", "brand"],
+                    "return_query": True,
+                },
+                {
+                    "query": [{"text": "hat"}],
+                    "mode": "vector",
+                    "diversity": 0.3,
+                    "group_by": "brand",
+                    "fields": ["title", "price"],
+                },
             ]
         }
     )

@@ -21,6 +21,9 @@ from gateway.services.gateway import Gateway
 from gateway.settings import Settings
 
 DRAIN_TIMEOUT_S = 20
+# Longer than balancers keep an unused connection (nginx and AWS's: 60 s). The other way round, a
+# request meets a connection that is just being closed.
+KEEP_ALIVE_S = 75
 BACKLOG = 2048
 
 
@@ -62,10 +65,12 @@ def url_of(sock: socket.socket) -> str:
 class _Server(uvicorn.Server):
     """uvicorn's server, which tells when it answers and leaves the readiness to us."""
 
-    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
+    def __init__(self, config: uvicorn.Config, gateway: Gateway, drain_s: float) -> None:
         super().__init__(config)
         self.answering = asyncio.Event()
         self._gateway = gateway
+        self._drain_s = drain_s
+        self._draining = False
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -73,12 +78,24 @@ class _Server(uvicorn.Server):
         when the server has stopped, so that an orderly end looks like a death."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
+            loop.add_signal_handler(number, self._asked_to_stop, number)
         try:
             yield
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
+
+    def _asked_to_stop(self, number: int) -> None:
+        """SIGTERM, which balancers' friends send: not ready from now on, but everything is answered
+        until the balancers have seen that. SIGINT, or a second signal: no more requests."""
+        self._gateway.readiness.drain()
+        if number == signal.SIGTERM and self._drain_s and not self._draining:
+            self._draining = True
+            asyncio.get_running_loop().call_later(
+                self._drain_s, self.handle_exit, signal.SIGTERM, None
+            )
+        else:
+            self.handle_exit(number, None)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """From here on requests are answered."""
@@ -112,9 +129,10 @@ async def answering(
         lifespan="off",
         access_log=False,
         log_level="warning",
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=DRAIN_TIMEOUT_S,
     )
-    server = _Server(config, gateway)
+    server = _Server(config, gateway, settings.drain_s)
     rpc = GrpcServer(gateway, settings.max_picture_bytes, access)
     grpc_port = await rpc.start(settings.host, settings.grpc_port)
     task = asyncio.create_task(server.serve(sockets=[sock]))

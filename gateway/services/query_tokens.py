@@ -21,6 +21,8 @@ from gateway.services.active_release import ActiveRelease
 
 def recalled(parts: tuple[QueryPart, ...]) -> tuple[QueryPart, ...]:
     """The parts with their tokens read; InvalidQuery or StaleToken as `query_token.read` says."""
+    if not any(isinstance(part, TokenPart) for part in parts):
+        return parts
     return tuple(
         RecalledPart(read(part.token, f"query[{number}].token"), part.weight)
         if isinstance(part, TokenPart)

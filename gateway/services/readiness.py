@@ -40,6 +40,11 @@ class ReadinessCheck:
         """From now on: not ready, so that balancers look elsewhere."""
         self._draining = True
 
+    @property
+    def draining(self) -> bool:
+        """Whether this gateway is on its way out, and its clients should look elsewhere."""
+        return self._draining
+
     async def check(self) -> Readiness:
         """Never raises for a backend's fault: that is what it reports."""
         if self._draining:

@@ -92,6 +92,10 @@ class SearchService:
         self._observe = observe
         self._without_model = without_model
 
+    def require_room(self) -> None:
+        """Overloaded if a search would be refused now: asked before its body is read."""
+        self._admission.require_room()
+
     async def search(
         self, query: Query, deadline: Deadline, caller: Caller = ANYBODY
     ) -> SearchResult:
@@ -101,7 +105,9 @@ class SearchService:
         it, Overloaded, DeadlineExceeded, BackendUnavailable, SpaceMismatch.
         """
         with self._admission.admitted():
-            query = replace(query, parts=recalled(query.parts))
+            parts = recalled(query.parts)
+            if parts is not query.parts:
+                query = replace(query, parts=parts)
             route = Route(partial(share_key, query, caller), caller.release)
             active = self._releases.answering(route)
             check_query(query, active)

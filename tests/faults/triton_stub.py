@@ -17,16 +17,19 @@ from tritonclient.grpc import service_pb2
 @dataclass
 class TritonStub:
     """`let_through`, cleared, holds inference back; `refuse` answers it with UNAVAILABLE and these
-    words. `arrived` is released by each call, `left` by each that was cancelled. Inputs that are
+    words. `arrived` is released by each call, `left` by each that was cancelled. One after the
+    other takes `service_s`, if it is set. Inputs that are
     `known` are always answered, and not counted: with them the gateway sees whether it is ready."""
 
     dim: int
     known: Collection[bytes] = ()
     refuse: str | None = None
+    service_s: float = 0.0
     calls: int = 0
     endpoint: str = ""
     let_through: asyncio.Event = field(default_factory=asyncio.Event)
     arrived: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     left: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
 
     async def ModelInfer(  # noqa: N802 - the protocol's name
@@ -42,6 +45,9 @@ class TritonStub:
         self.arrived.release()
         try:
             await self.let_through.wait()
+            if self.service_s:
+                async with self.turn:
+                    await asyncio.sleep(self.service_s)
         except asyncio.CancelledError:
             self.left.release()
             raise
