@@ -13,29 +13,37 @@ import httpx
 from gateway.adapters.bm25 import Bm25Model
 from gateway.adapters.picture_source import PictureFiles
 from gateway.adapters.qdrant_edge import EdgeIndex
+from gateway.adapters.query_pictures import NoQueryPictures, QueryPictures
 from gateway.adapters.release_files import RepositoryFiles, list_releases, load_release
 from gateway.adapters.triton import TritonInference
 from gateway.adapters.triton_control import TritonModels
 from gateway.domain.deadline import Deadline
 from gateway.domain.errors import StartupProblem
 from gateway.domain.loaded_release import LoadedRelease
-from gateway.domain.ports import CatalogIndex, Inference, Priority
+from gateway.domain.ports import CatalogIndex, Inference, LexicalModel, PictureSource, Priority
 from gateway.domain.query import LegWeights, Query, SearchResult
 from gateway.preprocess.image import PictureLimits
-from gateway.services.active_release import ActiveRelease, ActiveReleases, PinnedRelease
+from gateway.services.active_release import (
+    ActiveRelease,
+    ActiveReleases,
+    AnsweringRelease,
+    PinnedRelease,
+)
 from gateway.services.admission import Admission
 from gateway.services.catalog import CatalogService
 from gateway.services.encoder import Encoder, TextVectorCache
 from gateway.services.gateway import Gateway, Timeouts
 from gateway.services.indexing import Indexing
+from gateway.services.item_pictures import ItemPictures
 from gateway.services.item_writer import ItemWriter
 from gateway.services.model_keeper import ModelKeeper
+from gateway.services.part_vectors import PartVectors
 from gateway.services.pixel_room import PixelRoom
 from gateway.services.readiness import ReadinessCheck
 from gateway.services.release_build import ReleaseBuild
 from gateway.services.release_lifecycle import ReleaseLifecycle
 from gateway.services.remembered_inference import RememberedInference
-from gateway.services.search import Answered, SearchService, WithoutModel
+from gateway.services.search import Answered, Observer, SearchService, WithoutModel
 from gateway.services.shadow import MOST_AT_ONCE, Shadow
 from gateway.services.towers import Towers
 from gateway.settings import Settings, Store
@@ -57,6 +65,37 @@ class Assembly:
     inference: Inference
     pinned: Callable[[str], Awaitable[SearchService]]
     """Search by a release that need not be the active one; the towers are asked once an input."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Searches:
+    """What all search services of a process share."""
+
+    index: CatalogIndex
+    lexical: LexicalModel
+    weights: LegWeights
+    named: PictureSource
+
+    def by(
+        self,
+        releases: AnsweringRelease,
+        encoder: Encoder,
+        admission: Admission,
+        observe: Observer | None = None,
+        without_model: WithoutModel = WithoutModel.REFUSE,
+    ) -> SearchService:
+        """One that answers by `releases`."""
+        vectors = PartVectors(encoder, self.index, self.named)
+        return SearchService(
+            releases,
+            vectors,
+            self.index,
+            self.lexical,
+            admission,
+            self.weights,
+            observe,
+            without_model,
+        )
 
 
 @asynccontextmanager
@@ -96,12 +135,13 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         catalog = CatalogService(writer, pictures, releases, metrics)
         admission = Admission(settings.max_in_flight, metrics, settings.default_timeout_s * WAIT)
         weights = LegWeights(settings.fusion_vector_weight, settings.fusion_text_weight)
+        searches = _Searches(index, lexical, weights, _query_pictures(settings, stack))
         remembered = RememberedInference(inference)
         remembering = Encoder(remembered, limits, workers, cache, live, pixels)
 
         async def pinned(release_id: str) -> SearchService:
             release = PinnedRelease(await releases.built(release_id))
-            return SearchService(release, remembering, index, lexical, admission, weights)
+            return searches.by(release, remembering, admission)
 
         # Copies for a candidate give way to live searches, and count in metrics of their own.
         aside = Metrics()
@@ -109,7 +149,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         room = Admission(MOST_AT_ONCE, aside)
 
         async def ask(query: Query, candidate: ActiveRelease, deadline: Deadline) -> SearchResult:
-            copies = SearchService(PinnedRelease(candidate), bulk, index, lexical, room, weights)
+            copies = searches.by(PinnedRelease(candidate), bulk, room)
             return await copies.search(query, deadline)
 
         shadow = Shadow(ask, metrics)
@@ -127,17 +167,15 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         )
         stack.push_async_callback(lifecycle.close)
         gateway = Gateway(
-            search=SearchService(
+            search=searches.by(
                 releases,
                 encoder,
-                index,
-                lexical,
                 admission,
-                weights,
                 observe,
                 WithoutModel.WORDS_ALONE if settings.degrade else WithoutModel.REFUSE,
             ),
             catalog=catalog,
+            pictures=ItemPictures(releases, index, pictures, limits, workers),
             releases=releases,
             readiness=ReadinessCheck(releases, inference, index),
             lifecycle=lifecycle,
@@ -166,6 +204,14 @@ def only_release(settings: Settings) -> str:
         f"{settings.model_repository} holds several releases ({', '.join(ids)}): say which with "
         f"--release."
     )
+
+
+def _query_pictures(settings: Settings, stack: AsyncExitStack) -> PictureSource:
+    if not settings.fetch_query_images:
+        return NoQueryPictures()
+    pictures = QueryPictures(settings.max_picture_bytes, settings.query_image_hosts)
+    stack.push_async_callback(pictures.close)
+    return pictures
 
 
 def _open_index(settings: Settings) -> CatalogIndex:

@@ -155,6 +155,15 @@ class Settings(BaseSettings):
         False, description="Whether catalogue pictures named by an http(s) address are fetched."
     )
 
+    fetch_query_images: bool = Field(
+        False, description="Whether a query may name a picture by URL, for the gateway to fetch."
+    )
+    query_image_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = Field(
+        (),
+        description="The only hosts that such pictures come from, with commas between; "
+        "`*.shop.example` is all below one. Unset: any public one.",
+    )
+
     fusion_vector_weight: float = Field(
         1.0, ge=0, description="What the nearest vectors' ranks count in a hybrid search."
     )

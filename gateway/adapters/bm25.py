@@ -9,7 +9,7 @@ from __future__ import annotations
 import qdrant_edge
 
 from gateway.domain.errors import StartupProblem
-from gateway.domain.query import Sparse
+from gateway.domain.plan import Sparse
 
 # Title, description, category and brand of a shop's article. Qdrant's default of 256 is for
 # pages of prose; with it, length would hardly count among texts that are all far shorter.

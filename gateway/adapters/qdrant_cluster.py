@@ -23,7 +23,9 @@ from gateway.adapters.qdrant_aliases import activated
 from gateway.adapters.qdrant_cluster_aliases import changes, to_aliases
 from gateway.adapters.qdrant_cluster_client import ClusterOptions, alive, close, connect
 from gateway.adapters.qdrant_cluster_errors import require_there, translated
-from gateway.adapters.qdrant_paging import Pager, Scored
+from gateway.adapters.qdrant_cluster_filter import item_is
+from gateway.adapters.qdrant_facets import RESULT_SET, counted, result_set
+from gateway.adapters.qdrant_paging import Pager, Scored, group_value, payload_keys
 from gateway.adapters.watched_connection import WatchedConnection
 from gateway.domain import payload as payloads
 from gateway.domain.deadline import Deadline
@@ -34,8 +36,9 @@ from gateway.domain.errors import (
     SpaceMismatch,
 )
 from gateway.domain.filters import FieldType
+from gateway.domain.plan import SearchPlan
 from gateway.domain.ports import Aliases, CollectionInfo, CollectionSpec, Point, StoredPoint
-from gateway.domain.query import Hit, SearchPlan
+from gateway.domain.query import Facets, Hit
 from gateway.domain.trial import Trial
 
 METADATA_KEY = "lookalike"
@@ -197,25 +200,47 @@ class ClusterIndex:
     ) -> list[StoredPoint]:
         """See `CatalogIndex`."""
         async with self._calling("reading an item", deadline):
-            records = [
-                r async for r in self._scroll(collection, words.item_is(item_id), [words.IMAGE])
-            ]
+            records = [r async for r in self._scroll(collection, item_is(item_id), [words.IMAGE])]
         return sorted(map(_stored, records), key=lambda p: payloads.picture_no(p.payload))
 
     async def search(self, collection: str, plan: SearchPlan, deadline: Deadline) -> list[Hit]:
         """See `CatalogIndex`."""
-        pager = Pager(plan)
+        pager, keys = Pager(plan), payload_keys(plan)
         for window in pager.windows():
             async with self._calling("searching the index", deadline):
-                request = words.search_request(plan, window)
-                # Not `query_points`: it decodes every payload (18 µs each), and takes no deadline
-                # but whole seconds.
-                answer = await self._client.grpc_points.Query(
-                    RestToGrpc.convert_query_points(request, collection),
-                    timeout=deadline.remaining_s(),
-                )
-            pager.add(window, [_scored(point) for point in answer.result])
+                request = words.search_request(plan, window, keys)
+                found = await self._query(collection, request, deadline)
+            pager.add(window, [_scored(point, plan.group_by) for point in found])
         return pager.hits()
+
+    async def facets(
+        self, collection: str, plan: SearchPlan, fields: Sequence[str], deadline: Deadline
+    ) -> Facets:
+        """See `CatalogIndex`."""
+        counting = result_set(plan)
+        if counting is None or not fields:
+            return counted(fields, ())
+        async with self._calling("counting the result set", deadline):
+            request = words.search_request(counting, RESULT_SET, ("id", *fields))
+            found = await self._query(collection, request, deadline)
+        payload_of = (point.payload for point in found)
+        return counted(
+            fields,
+            (
+                (p["id"].string_value, [words.payload_value(p, field) for field in fields])
+                for p in payload_of
+            ),
+        )
+
+    async def _query(
+        self, collection: str, request: models.QueryRequest, deadline: Deadline
+    ) -> Sequence[grpc.ScoredPoint]:
+        """Not `query_points`: it decodes every payload (18 µs each), and takes no deadline but
+        whole seconds."""
+        answer = await self._client.grpc_points.Query(
+            RestToGrpc.convert_query_points(request, collection), timeout=deadline.remaining_s()
+        )
+        return cast(Sequence[grpc.ScoredPoint], answer.result)
 
     async def payloads(self, collection: str) -> AsyncIterator[Mapping[str, Any]]:
         """See `CatalogIndex`."""
@@ -263,12 +288,14 @@ class ClusterIndex:
         await self._connection.close()
 
 
-def _scored(point: grpc.ScoredPoint) -> Scored:
+def _scored(point: grpc.ScoredPoint, group_by: str | None) -> Scored:
+    group = None if group_by is None else group_value(words.payload_value(point.payload, group_by))
     return Scored(
         point_id=point.id.uuid,
         item_id=point.payload["id"].string_value,
         score=point.score,
         payload=partial(GrpcToRest.convert_payload, point.payload),
+        group=group,
     )
 
 

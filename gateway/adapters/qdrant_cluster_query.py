@@ -5,29 +5,26 @@ Twin of `qdrant_edge_query`: the same functions in the same order.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qdrant_client import models
+from qdrant_client import grpc, models
+from qdrant_client.conversions.conversion import value_to_json
 
+from gateway.adapters.qdrant_boosts import DAY_S, HALF, SCORE, boost_defaults, instant
+from gateway.adapters.qdrant_cluster_filter import to_condition, to_filter
 from gateway.adapters.qdrant_paging import (
     RRF_K,
     Window,
-    payload_keys,
+    second_stage,
     words,
 )
-from gateway.domain.filters import (
-    Condition,
-    FieldType,
-    Filter,
-    GeoBox,
-    GeoRadius,
-    MatchAny,
-    MatchText,
-    MatchValue,
-    Range,
-)
+from gateway.domain.boosts import Boost, Flagged, Fresh, Near, Popular
+from gateway.domain.filters import FieldType, Filter, MatchAny, MatchValue
+from gateway.domain.plan import BestScore, Diversify, Rescore, SearchPlan
 from gateway.domain.ports import CollectionSpec, Point
-from gateway.domain.query import Beam, Exact, LegWeights, SearchPlan
+from gateway.domain.query import Beam, Exact, Fusion
+from gateway.domain.vectors import Vector
 
 IMAGE = "image"
 TEXT = "text"
@@ -80,41 +77,53 @@ def to_point(point: Point) -> models.PointStruct:
     return models.PointStruct(id=point.id, vector=vectors, payload=dict(point.payload))
 
 
-def to_filter(domain: Filter) -> models.Filter:
-    """The same filter."""
-    return models.Filter(
-        must=[_condition(c) for c in domain.must] or None,
-        should=[_condition(c) for c in domain.should] or None,
-        must_not=[_condition(c) for c in domain.must_not] or None,
-    )
+def payload_value(payload: Mapping[str, grpc.Value], key: str) -> Any:  # noqa: ANN401 - any JSON
+    """What stands at a filter key; None if nothing does. The client's own converter decodes whole
+    payloads, which takes ten times as long as one value."""
+    first, *rest = key.split(".")
+    value = payload.get(first)
+    for name in rest:
+        value = None if value is None else value.struct_value.fields.get(name)
+    return None if value is None else value_to_json(value)
 
 
-def item_is(item_id: str) -> models.Filter:
-    """The points of one item."""
-    return to_filter(Filter(must=(MatchValue("id", item_id),)))
-
-
-def search_request(plan: SearchPlan, window: Window) -> models.QueryRequest:
-    """One request for one window. `plan` has at least one leg that is not empty."""
-    legs = _legs(plan, window)
-    keys = payload_keys(plan.fields)
-    selector = True if keys is None else keys
-    if len(legs) > 1:
-        return models.QueryRequest(
-            limit=window.points,
-            query=_fusion(plan.weights),
-            prefetch=legs,
-            with_payload=selector,
-        )
+def search_request(
+    plan: SearchPlan, window: Window, keys: Sequence[str] | None
+) -> models.QueryRequest:
+    """One request for one window, with the payload's `keys` (all, if None). `plan` has at least one
+    leg that is not empty."""
+    last = _stages(plan, window)
     return models.QueryRequest(
         limit=window.points,
-        query=legs[0].query,
-        using=legs[0].using,
-        filter=legs[0].filter,
-        score_threshold=legs[0].score_threshold,
-        params=legs[0].params,
-        with_payload=selector,
+        query=last.query,
+        using=last.using,
+        prefetch=last.prefetch,
+        filter=last.filter,
+        score_threshold=last.score_threshold,
+        params=last.params,
+        with_payload=True if keys is None else list(keys),
     )
+
+
+def _stages(plan: SearchPlan, window: Window) -> models.Prefetch:
+    """The legs, fused; then the second stage on the best of them; then the boosts."""
+    legs = _legs(plan, window)
+    stage = legs[0]
+    if len(legs) > 1:
+        stage = models.Prefetch(limit=window.leg_points, query=_fusion(plan), prefetch=legs)
+    second = second_stage(plan, window)
+    if second is not None:
+        stage = models.Prefetch(
+            limit=window.leg_points,
+            query=_second(second, window),
+            using=IMAGE,
+            prefetch=[stage],
+            score_threshold=plan.min_score if isinstance(second, Rescore) else None,
+            params=_EXACT,
+        )
+    if plan.boosts:
+        stage = models.Prefetch(limit=window.leg_points, query=_formula(plan), prefetch=[stage])
+    return stage
 
 
 def _legs(plan: SearchPlan, window: Window) -> list[models.Prefetch]:
@@ -125,7 +134,7 @@ def _legs(plan: SearchPlan, window: Window) -> list[models.Prefetch]:
         legs.append(
             models.Prefetch(
                 limit=window.leg_points,
-                query=models.NearestQuery(nearest=plan.dense.tolist()),
+                query=_dense(plan.dense),
                 using=IMAGE,
                 filter=only,
                 score_threshold=plan.min_score,
@@ -139,10 +148,74 @@ def _legs(plan: SearchPlan, window: Window) -> list[models.Prefetch]:
     return legs
 
 
-def _fusion(weights: LegWeights) -> models.RrfQuery:
+def _dense(dense: Vector | BestScore) -> models.NearestQuery | models.RecommendQuery:
+    if isinstance(dense, BestScore):
+        examples = models.RecommendInput(
+            positive=[vector.tolist() for vector in dense.wanted],
+            negative=[vector.tolist() for vector in dense.unwanted],
+            strategy=models.RecommendStrategy.BEST_SCORE,
+        )
+        return models.RecommendQuery(recommend=examples)
+    return models.NearestQuery(nearest=dense.tolist())
+
+
+def _fusion(plan: SearchPlan) -> models.RrfQuery | models.FusionQuery:
     """The weights stand in the legs' order."""
-    values = [weights.dense, weights.lexical]
+    if plan.fusion is Fusion.DBSF:
+        return models.FusionQuery(fusion=models.Fusion.DBSF)
+    values = [plan.weights.dense, plan.weights.lexical]
     return models.RrfQuery(rrf=models.Rrf(k=RRF_K, weights=values))
+
+
+def _second(second: Rescore | Diversify, window: Window) -> models.NearestQuery:
+    vector = second.vector.tolist()
+    match second:
+        case Rescore():
+            return models.NearestQuery(nearest=vector)
+        case Diversify(diversity=diversity):
+            mmr = models.Mmr(diversity=diversity, candidates_limit=window.leg_points)
+            return models.NearestQuery(nearest=vector, mmr=mmr)
+
+
+def _formula(plan: SearchPlan) -> models.FormulaQuery:
+    """s + |s| · Σ weight · signal, as `gateway.domain.boosts` says."""
+    boosts: list[models.Expression] = [
+        models.MultExpression(mult=[boost.weight, _signal(boost, plan)]) for boost in plan.boosts
+    ]
+    bonus = [models.AbsExpression(abs=SCORE), models.SumExpression(sum=boosts)]
+    formula = models.SumExpression(sum=[SCORE, models.MultExpression(mult=bonus)])
+    return models.FormulaQuery(formula=formula, defaults=boost_defaults(plan.boosts))
+
+
+def _signal(boost: Boost, plan: SearchPlan) -> models.Expression:
+    match boost:
+        case Flagged(field):
+            return to_condition(MatchValue(field, True))
+        case Popular(field, scale=scale):
+            least = models.MaxExpression(max=[field, 0.0])
+            whole = models.SumExpression(sum=[least, scale])
+            return models.DivExpression(
+                div=models.DivParams(left=least, right=whole, by_zero_default=0.0)
+            )
+        case Fresh(field, half_life_days=days):
+            return models.ExpDecayExpression(
+                exp_decay=models.DecayParamsExpression(
+                    x=models.DatetimeKeyExpression(datetime_key=field),
+                    target=models.DatetimeExpression(datetime=instant(plan)),
+                    midpoint=HALF,
+                    scale=days * DAY_S,
+                )
+            )
+        case Near(field, target=target, scale=scale):
+            return models.GaussDecayExpression(
+                gauss_decay=models.DecayParamsExpression(
+                    x=field, target=target, midpoint=HALF, scale=scale
+                )
+            )
+
+
+# Also past a quantisation, if a collection has one.
+_EXACT = models.SearchParams(exact=True, quantization=models.QuantizationSearchParams(ignore=True))
 
 
 def _params(nearest: Beam | Exact) -> models.SearchParams:
@@ -159,28 +232,3 @@ def _plan_filter(plan: SearchPlan) -> models.Filter | None:
     if not asked and not excluded:
         return None
     return to_filter(Filter(must=asked, must_not=excluded))
-
-
-def _condition(condition: Condition) -> models.FieldCondition | models.Filter:  # noqa: PLR0911  # one return a kind
-    match condition:
-        case Filter():
-            return to_filter(condition)
-        case MatchValue(key, value):
-            return models.FieldCondition(key=key, match=models.MatchValue(value=value))
-        case MatchAny(key, values):
-            return models.FieldCondition(key=key, match=models.MatchAny(any=list(values)))
-        case MatchText(key, text):
-            return models.FieldCondition(key=key, match=models.MatchText(text=text))
-        case Range(key, gt, gte, lt, lte):
-            return models.FieldCondition(
-                key=key, range=models.Range(gt=gt, gte=gte, lt=lt, lte=lte)
-            )
-        case GeoRadius(key, lat, lon, radius_m):
-            circle = models.GeoRadius(center=models.GeoPoint(lat=lat, lon=lon), radius=radius_m)
-            return models.FieldCondition(key=key, geo_radius=circle)
-        case GeoBox(key, top, left, bottom, right):
-            box = models.GeoBoundingBox(
-                top_left=models.GeoPoint(lat=top, lon=left),
-                bottom_right=models.GeoPoint(lat=bottom, lon=right),
-            )
-            return models.FieldCondition(key=key, geo_bounding_box=box)

@@ -5,29 +5,26 @@ Twin of `qdrant_cluster_query`: the same functions in the same order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import qdrant_edge as edge
+from qdrant_edge import Expression
 
+from gateway.adapters.qdrant_boosts import DAY_S, HALF, SCORE, boost_defaults, instant
+from gateway.adapters.qdrant_edge_filter import to_condition, to_filter
 from gateway.adapters.qdrant_paging import (
     RRF_K,
     Window,
-    payload_keys,
+    second_stage,
     words,
 )
-from gateway.domain.filters import (
-    Condition,
-    FieldType,
-    Filter,
-    GeoBox,
-    GeoRadius,
-    MatchAny,
-    MatchText,
-    MatchValue,
-    Range,
-)
+from gateway.domain.boosts import Boost, Flagged, Fresh, Near, Popular
+from gateway.domain.filters import FieldType, Filter, MatchAny, MatchValue
+from gateway.domain.plan import BestScore, Diversify, Rescore, SearchPlan
 from gateway.domain.ports import CollectionSpec, Point
-from gateway.domain.query import Beam, Exact, LegWeights, SearchPlan
+from gateway.domain.query import Beam, Exact, Fusion
+from gateway.domain.vectors import Vector
 
 IMAGE = "image"
 TEXT = "text"
@@ -92,40 +89,41 @@ def to_point(point: Point) -> edge.Point:
     return edge.Point(point.id, vectors, dict(point.payload))  # type: ignore[arg-type]  # Dict is invariant
 
 
-def to_filter(domain: Filter) -> edge.Filter:
-    """The same filter."""
-    return edge.Filter(
-        must=[_condition(c) for c in domain.must] or None,
-        should=[_condition(c) for c in domain.should] or None,
-        must_not=[_condition(c) for c in domain.must_not] or None,
-    )
-
-
-def item_is(item_id: str) -> edge.Filter:
-    """The points of one item."""
-    return to_filter(Filter(must=(MatchValue("id", item_id),)))
-
-
-def search_request(plan: SearchPlan, window: Window) -> edge.QueryRequest:
-    """One request for one window. `plan` has at least one leg that is not empty."""
-    legs = _legs(plan, window)
-    keys = payload_keys(plan.fields)
-    selector = True if keys is None else edge.PayloadSelector.Include(keys)
-    if len(legs) > 1:
-        return edge.QueryRequest(
-            limit=window.points,
-            query=_fusion(plan.weights),
-            prefetches=legs,
-            with_payload=selector,
-        )
+def search_request(
+    plan: SearchPlan, window: Window, keys: Sequence[str] | None
+) -> edge.QueryRequest:
+    """One request for one window, with the payload's `keys` (all, if None). `plan` has at least one
+    leg that is not empty."""
+    last = _stages(plan, window)
     return edge.QueryRequest(
         limit=window.points,
-        query=legs[0].query,
-        filter=legs[0].filter,
-        score_threshold=legs[0].score_threshold,
-        params=legs[0].params,
-        with_payload=selector,
+        query=last.query,
+        prefetches=last.prefetches,
+        filter=last.filter,
+        score_threshold=last.score_threshold,
+        params=last.params,
+        with_payload=True if keys is None else edge.PayloadSelector.Include(list(keys)),
     )
+
+
+def _stages(plan: SearchPlan, window: Window) -> edge.Prefetch:
+    """The legs, fused; then the second stage on the best of them; then the boosts."""
+    legs = _legs(plan, window)
+    stage = legs[0]
+    if len(legs) > 1:
+        stage = edge.Prefetch(limit=window.leg_points, query=_fusion(plan), prefetches=legs)
+    second = second_stage(plan, window)
+    if second is not None:
+        stage = edge.Prefetch(
+            limit=window.leg_points,
+            query=_second(second, window),
+            prefetches=[stage],
+            score_threshold=plan.min_score if isinstance(second, Rescore) else None,
+            params=_EXACT,
+        )
+    if plan.boosts:
+        stage = edge.Prefetch(limit=window.leg_points, query=_formula(plan), prefetches=[stage])
+    return stage
 
 
 def _legs(plan: SearchPlan, window: Window) -> list[edge.Prefetch]:
@@ -136,7 +134,7 @@ def _legs(plan: SearchPlan, window: Window) -> list[edge.Prefetch]:
         legs.append(
             edge.Prefetch(
                 limit=window.leg_points,
-                query=edge.Query.Nearest(plan.dense.tolist(), IMAGE),
+                query=_dense(plan.dense),
                 filter=only,
                 score_threshold=plan.min_score,
                 params=_params(plan.nearest),
@@ -149,10 +147,62 @@ def _legs(plan: SearchPlan, window: Window) -> list[edge.Prefetch]:
     return legs
 
 
-def _fusion(weights: LegWeights) -> edge.Fusion:
+def _dense(dense: Vector | BestScore) -> edge.Query:
+    if isinstance(dense, BestScore):
+        examples = edge.RecommendQuery(
+            [vector.tolist() for vector in dense.wanted],
+            [vector.tolist() for vector in dense.unwanted],
+        )
+        return edge.Query.RecommendBestScore(examples, IMAGE)
+    return edge.Query.Nearest(dense.tolist(), IMAGE)
+
+
+def _fusion(plan: SearchPlan) -> edge.Fusion:
     """The weights stand in the legs' order."""
-    values = [weights.dense, weights.lexical]
-    return edge.Fusion.Rrf(k=RRF_K, weights=values)  # type: ignore[return-value]  # the stub nests, the binding inherits
+    if plan.fusion is Fusion.DBSF:
+        return edge.Fusion.Dbsf()  # type: ignore[return-value]  # the stub nests, the binding inherits
+    values = [plan.weights.dense, plan.weights.lexical]
+    return edge.Fusion.Rrf(k=RRF_K, weights=values)  # type: ignore[return-value]  # as above
+
+
+def _second(second: Rescore | Diversify, window: Window) -> edge.Query | edge.Mmr:
+    vector = second.vector.tolist()
+    match second:
+        case Rescore():
+            return edge.Query.Nearest(vector, IMAGE)
+        case Diversify(diversity=diversity):
+            return edge.Mmr(vector, 1.0 - diversity, window.leg_points, IMAGE)
+
+
+def _formula(plan: SearchPlan) -> edge.Formula:
+    """s + |s| · Σ weight · signal, as `gateway.domain.boosts` says."""
+    score = Expression.Variable(SCORE)
+    boosts = [
+        Expression.Mult([Expression.Constant(boost.weight), _signal(boost, plan)])
+        for boost in plan.boosts
+    ]
+    bonus = Expression.Mult([Expression.Abs(score), Expression.Sum(boosts)])
+    return edge.Formula(Expression.Sum([score, bonus]), defaults=dict(boost_defaults(plan.boosts)))
+
+
+def _signal(boost: Boost, plan: SearchPlan) -> Expression:
+    number = Expression.Variable(boost.field)
+    match boost:
+        case Flagged(field):
+            return Expression.Condition(to_condition(MatchValue(field, True)))
+        case Popular(scale=scale):
+            least = Expression.Max([number, Expression.Constant(0.0)])
+            return Expression.Div(least, Expression.Sum([least, Expression.Constant(scale)]), 0.0)
+        case Fresh(field, half_life_days=days):
+            when, now = Expression.DatetimeKey(field), Expression.Datetime(instant(plan))
+            return Expression.Decay(edge.DecayKind.Exp, when, now, HALF, days * DAY_S)
+        case Near(target=target, scale=scale):
+            wanted = Expression.Constant(target)
+            return Expression.Decay(edge.DecayKind.Gauss, number, wanted, HALF, scale)
+
+
+# Also past a quantisation, if a collection has one.
+_EXACT = edge.SearchParams(exact=True, quantization=edge.QuantizationSearchParams(ignore=True))
 
 
 def _params(nearest: Beam | Exact) -> edge.SearchParams:
@@ -169,47 +219,3 @@ def _plan_filter(plan: SearchPlan) -> edge.Filter | None:
     if not asked and not excluded:
         return None
     return to_filter(Filter(must=asked, must_not=excluded))
-
-
-def _condition(condition: Condition) -> edge.FieldCondition | edge.Filter:  # noqa: PLR0911  # one return a kind
-    match condition:
-        case Filter():
-            return to_filter(condition)
-        case MatchValue(key, value):
-            return edge.FieldCondition(key, match=edge.MatchValue(_plain(value)))
-        case MatchAny(key, values):
-            return edge.FieldCondition(key, match=edge.MatchAny(list(values)))  # type: ignore[arg-type]  # all str or all int
-        case MatchText(key, text):
-            return edge.FieldCondition(key, match=edge.MatchText(text))
-        case Range(key, gt, gte, lt, lte):
-            return edge.FieldCondition(key, range=edge.RangeFloat(gt=gt, gte=gte, lt=lt, lte=lte))
-        case GeoRadius(key, lat, lon, radius_m):
-            circle = edge.GeoRadius(edge.GeoPoint(lon, lat), radius_m)
-            return edge.FieldCondition(key, geo_radius=circle)
-        case GeoBox(key, top, left, bottom, right):
-            box = edge.GeoBoundingBox(edge.GeoPoint(left, top), edge.GeoPoint(right, bottom))
-            return edge.FieldCondition(key, geo_bounding_box=box)
-
-
-class _Truth:
-    """A bool for `edge.MatchValue`.
-
-    qdrant-edge-py 0.9 tries integers before booleans, and a Python bool is an integer, so
-    `MatchValue(True)` matches 1 and never true. What is no integer but says that it is numpy's
-    boolean, it takes for a boolean; numpy 1's own is an integer too.
-    """
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: bool) -> None:
-        self._value = value
-
-    def __bool__(self) -> bool:
-        return self._value
-
-
-_Truth.__module__, _Truth.__name__ = "numpy", "bool_"
-
-
-def _plain(value: str | int | bool) -> str | int | bool:
-    return _Truth(value) if isinstance(value, bool) else value  # type: ignore[return-value]  # see _Truth

@@ -11,10 +11,10 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from gateway.domain.errors import NotFound, ReleaseInvalid
 from gateway.domain.loaded_release import Golden, LoadedRelease
@@ -22,6 +22,7 @@ from gateway.domain.release import Release, fingerprint
 from gateway.preprocess.text import TextTokenizer
 
 MANIFEST_SUFFIX = ".release.json"
+CUTOFFS_SUFFIX = ".cutoffs.json"
 _ENGINE = "model.plan"
 
 
@@ -35,6 +36,20 @@ class _Manifest:
 
 
 _ADAPTER = TypeAdapter(_Manifest)
+
+
+@dataclass(frozen=True)
+class _Cutoffs:
+    """What serving needs of the file that `lookalike evaluate run --calibrate` writes."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="ignore", strict=True)
+    release: str
+    fingerprint: str
+    cutoffs: dict[str, Annotated[float, Field(ge=-1, le=1)]]
+
+
+_CUTOFFS = TypeAdapter(_Cutoffs)
+_AGAIN = "Remove it, or calibrate again with `lookalike evaluate run --calibrate`."
 
 
 class RepositoryFiles:
@@ -85,7 +100,27 @@ def load_release(repository: Path, release_id: str) -> LoadedRelease:
         release=release,
         tokenizer=TextTokenizer(tokenizer_json, release.text),
         golden=_read_golden(repository / release.golden_file, release),
+        cutoffs=read_cutoffs(repository, release),
     )
+
+
+def read_cutoffs(repository: Path, release: Release) -> Mapping[str, float]:
+    """The release's calibrated cut-offs by kind of query; none if there is no such file.
+
+    It is no part of the release, and may be written later. Raises ReleaseInvalid for one that is
+    malformed or was calibrated for other vectors: it would call good matches bad.
+    """
+    path = repository / f"{release.id}{CUTOFFS_SUFFIX}"
+    try:
+        found = _CUTOFFS.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValidationError) as exc:
+        reason = _first_problem(exc) if isinstance(exc, ValidationError) else exc.strerror
+        raise ReleaseInvalid(f"{path.name}: {reason}. {_AGAIN}") from exc
+    if (found.release, found.fingerprint) != (release.id, release.fingerprint):
+        raise ReleaseInvalid(f"{path.name} was calibrated for another release. {_AGAIN}")
+    return found.cutoffs
 
 
 def read_manifest(repository: Path, release_id: str) -> Release:

@@ -39,25 +39,28 @@ def gateway_url(text: str) -> str:
 
 
 class RemoteGateway:
-    """The release that a gateway answers with. Its URL is the client's base URL."""
+    """A release that a gateway keeps in step, whether it is the active one or not. The gateway's
+    URL is the client's base URL."""
 
     def __init__(self, release: str, client: httpx.AsyncClient) -> None:
         self.release = release
         self._client = client
 
     async def check(self) -> None:
-        """Raises BackendUnavailable if there is no gateway or no release is active, SpaceMismatch
-        if another release is."""
-        answer = await self._call("GET", "/v1/releases/active", None)
-        self._require_release(self._member(answer, "name"))
+        """Raises BackendUnavailable if there is no gateway or no release is active, NotFound if
+        this one has no collection there."""
+        answer = await self._call("GET", "/v1/search?q=check&mode=text&limit=1", None)
+        self._require_release(self._member(answer, "release"))
 
     async def search(self, golden: GoldenQuery, method: Method) -> SearchResult:
-        """See `Subject`. SpaceMismatch if another release answers than the one evaluated."""
-        if method.weights is not None:
-            raise StartupProblem("A gateway's fusion weights cannot be set from outside.")
+        """See `Subject`. NotFound if the gateway does not keep the release any more."""
         body = golden.request() | {"limit": DEPTH, "offset": 0, "fields": ["title"]}
         if method.mode is not None:
             body["mode"] = str(method.mode)
+        if method.weights is not None:
+            body["weights"] = {"vector": method.weights.dense, "text": method.weights.lexical}
+        if method.rescore:
+            body["rescore"] = True
         answer = await self._call("POST", "/v1/search", body)
         self._require_release(self._member(answer, "release"))
         return SearchResult(
@@ -76,7 +79,7 @@ class RemoteGateway:
         return answer
 
     async def _call(self, verb: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
-        headers = {"X-Timeout-Ms": str(int(QUERY_TIMEOUT_S * 1000))}
+        headers = {"X-Timeout-Ms": str(int(QUERY_TIMEOUT_S * 1000)), "X-Release": self.release}
         try:
             response = await self._client.request(
                 verb, path, json=body, headers=headers, timeout=QUERY_TIMEOUT_S
@@ -115,8 +118,8 @@ class RemoteGateway:
     def _require_release(self, found: str) -> None:
         if found != self.release:
             raise SpaceMismatch(
-                f"{self._url} answers with release {found}, not with {self.release}: activate it "
-                "there first."
+                f"{self._url} answers with release {found}, not with {self.release} as it was "
+                "asked to: is it older than this command?"
             )
 
     def _member(self, answer: Mapping[str, Any], name: str) -> str:

@@ -25,6 +25,7 @@ ROUTES: Mapping[tuple[str, str], Scope] = {
     ("POST", "/v1/search/image"): Scope.SEARCH,
     ("GET", "/v1/items/{item_id:path}/similar"): Scope.SEARCH,
     ("GET", "/v1/items/{item_id:path}"): Scope.SEARCH,
+    ("GET", "/v1/pictures/{item_id:path}"): Scope.SEARCH,
     ("PUT", "/v1/items/{item_id:path}"): Scope.WRITE,
     ("DELETE", "/v1/items/{item_id:path}"): Scope.WRITE,
     ("POST", "/v1/items/batch"): Scope.WRITE,

@@ -19,7 +19,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
-from gateway.api.schemas import SearchIn, Strict
+from gateway.api.schemas import Strict
+from gateway.api.search_schemas import SearchIn
 from gateway.domain.errors import GoldenInvalid, LookalikeError
 from gateway.services.golden_set import GoldenQuery, GoldenSet, QueryKind, drawn, kind_of
 

@@ -10,11 +10,14 @@ from fastapi.middleware.cors import CORSMiddleware
 
 import gateway as package
 from gateway.api import (
+    documented,
     http_embeddings,
     http_health,
     http_items,
+    http_pictures,
     http_releases,
     http_search,
+    http_storefront,
     problems,
 )
 from gateway.api.auth import SECURITY_SCHEME
@@ -46,7 +49,16 @@ def create_app(
     app.state.gateway = gateway
     app.state.access = access
     problems.install(app)
-    for module in (http_search, http_items, http_embeddings, http_releases, http_health):
+    documented.install(app)
+    for module in (
+        http_search,
+        http_items,
+        http_embeddings,
+        http_releases,
+        http_health,
+        http_pictures,
+        http_storefront,
+    ):
         app.include_router(module.router)
     app.include_router(http_releases.admin)
     if cors_origins:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from starlette.responses import Response
 
 from gateway.api.auth import GuardedRoute
+from gateway.api.documented import answers, openai_problems
 from gateway.api.request_parts import GatewayOf, ReadDeadline, json_response
 from gateway.api.schemas import DATA_URI, Strict, picture_bytes
 from gateway.domain.errors import NotFound
@@ -18,8 +19,12 @@ from gateway.domain.query import MAX_PARTS, ImagePart, TextPart
 from gateway.domain.vectors import Vector
 
 router = APIRouter(
-    prefix="/v1", tags=["embeddings"], route_class=GuardedRoute
-)  # errors: see problems.OPENAI_PATHS
+    prefix="/v1",
+    tags=["embeddings"],
+    route_class=GuardedRoute,
+    # In OpenAI's shape: see problems.OPENAI_PATHS.
+    responses=openai_problems(400, 401, 403, 404, 413, 422, 429, 503, 504),
+)
 
 
 class Encoding(StrEnum):
@@ -59,7 +64,31 @@ class EmbeddingsIn(Strict):
     user: str | None = Field(None, description="Accepted, and ignored.")
 
 
-@router.post("/embeddings")
+class EmbeddingOut(BaseModel):
+    """One vector; base64 is of little-endian float32."""
+
+    object: Literal["embedding"]
+    index: int
+    embedding: list[float] | str
+
+
+class UsageOut(BaseModel):
+    """Nothing is billed here."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class EmbeddingsOut(BaseModel):
+    """OpenAI's answer."""
+
+    object: Literal["list"]
+    data: list[EmbeddingOut]
+    model: str
+    usage: UsageOut
+
+
+@router.post("/embeddings", responses=answers(EmbeddingsOut))
 async def embeddings(body: EmbeddingsIn, gateway: GatewayOf, deadline: ReadDeadline) -> Response:
     """The vectors of texts and pictures in the active release's space, of length 1.
 

@@ -19,7 +19,7 @@ async def live() -> Response:
     return json_response({"live": True})
 
 
-@router.get("/health/ready")
+@router.get("/health/ready", responses={503: {"description": "Not ready, and why."}})
 async def ready(gateway: GatewayOf) -> Response:
     """200 when a search would be answered rightly: store, guard and both towers have been tried.
     Otherwise 503 with the reason."""
@@ -27,7 +27,9 @@ async def ready(gateway: GatewayOf) -> Response:
     return json_response(asdict(state), 200 if state.ready else 503)
 
 
-@router.get("/metrics")
+@router.get(
+    "/metrics", responses={200: {"content": {CONTENT_TYPE_LATEST: {}}}}, response_class=Response
+)
 async def metrics(gateway: GatewayOf) -> Response:
     """Prometheus's text format."""
     return Response(generate_latest(gateway.metrics.registry), media_type=CONTENT_TYPE_LATEST)

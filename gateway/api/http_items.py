@@ -6,16 +6,22 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from gateway.api.auth import GuardedRoute
+from gateway.api.documented import answers, problems
+from gateway.api.item_schemas import BatchIn, BatchOut, ItemBody, ItemShown, ItemStatus
 from gateway.api.problems import describe
 from gateway.api.request_parts import GatewayOf, ReadDeadline, WriteDeadline, json_response
-from gateway.api.schemas import BatchIn, ItemBody, ItemStatus
 from gateway.domain.errors import NotFound
 from gateway.services.item_writer import ItemOutcome
 
-router = APIRouter(prefix="/v1/items", tags=["items"], route_class=GuardedRoute)
+router = APIRouter(
+    prefix="/v1/items",
+    tags=["items"],
+    route_class=GuardedRoute,
+    responses=problems(401, 403, 404, 422, 429, 503, 504),
+)
 
 
-@router.post("/batch")
+@router.post("/batch", responses=answers(BatchOut) | problems(400, 413))
 async def batch(body: BatchIn, gateway: GatewayOf, deadline: WriteDeadline) -> Response:
     """Writes and deletes many items. The answer says of each what became of it; the call itself
     fails only if a backend does."""
@@ -31,13 +37,13 @@ async def batch(body: BatchIn, gateway: GatewayOf, deadline: WriteDeadline) -> R
     return json_response({"results": [s.model_dump(exclude_none=True) for s in statuses]})
 
 
-@router.get("/{item_id:path}")
+@router.get("/{item_id:path}", responses=answers(ItemShown))
 async def read(item_id: str, gateway: GatewayOf, deadline: ReadDeadline) -> Response:
     """One item as it stands in the index."""
     return json_response(await gateway.search.item(item_id, deadline))
 
 
-@router.put("/{item_id:path}")
+@router.put("/{item_id:path}", responses=answers(ItemStatus) | problems(400, 413))
 async def write(
     item_id: str, body: ItemBody, gateway: GatewayOf, deadline: WriteDeadline
 ) -> Response:
@@ -49,7 +55,7 @@ async def write(
     return json_response(_status(outcome).model_dump(exclude_none=True))
 
 
-@router.delete("/{item_id:path}")
+@router.delete("/{item_id:path}", status_code=204)
 async def delete(item_id: str, gateway: GatewayOf, deadline: WriteDeadline) -> Response:
     """Removes one item."""
     active = gateway.releases.active()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
 from gateway.api.auth import GuardedRoute
+from gateway.api.documented import problems
 from gateway.api.request_parts import GatewayOf, json_response
 from gateway.api.schemas import Strict
 from gateway.domain.ports import Aliases
@@ -18,14 +19,26 @@ from gateway.services.encoder import IMAGE_INPUT, TEXT_INPUT
 from gateway.services.release_build import BuildProgress
 from gateway.services.release_lifecycle import ReleaseStatus
 
-router = APIRouter(prefix="/v1/releases", tags=["releases"], route_class=GuardedRoute)
-admin = APIRouter(prefix="/v1/releases", tags=["admin"], route_class=GuardedRoute)
+router = APIRouter(
+    prefix="/v1/releases",
+    tags=["releases"],
+    route_class=GuardedRoute,
+    responses=problems(401, 403, 429, 503),
+)
+admin = APIRouter(
+    prefix="/v1/releases",
+    tags=["admin"],
+    route_class=GuardedRoute,
+    responses=problems(400, 401, 403, 404, 409, 413, 422, 429, 503, 504),
+)
 
 PROBLEMS_SHOWN = 100
 
 
 class BuildIn(Strict):
     """How a build is done."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"most_failed": 0.01}]})
 
     most_failed: float = Field(
         0.01, ge=0, le=1, description="Share of items whose pictures may have become unusable."
@@ -35,17 +48,25 @@ class BuildIn(Strict):
 class ActivateIn(Strict):
     """What an activation puts up with."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"most_missing": 0}]})
+
     most_missing: int = Field(0, ge=0, description="Items that may be missing or out of date.")
 
 
 class RollbackIn(Strict):
     """What a rollback puts up with."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"force": False}]})
+
     force: bool = Field(False, description="Go back even if changes did not reach that release.")
 
 
 class TrialIn(Strict):
     """What a candidate gets of the live searches; shares are 0 to 1."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"release": "clip-b32", "canary": 0.05}]}
+    )
 
     release: str
     canary: float = Field(0.0, ge=0, le=1, description="Share that it answers.")

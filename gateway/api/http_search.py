@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, File, Form, Query, UploadFile
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.auth import GuardedRoute
+from gateway.api.documented import answers, problems
 from gateway.api.request_parts import (
     CallerOf,
     GatewayOf,
@@ -17,21 +19,37 @@ from gateway.api.request_parts import (
     json_response,
     request_id,
 )
-from gateway.api.schemas import FilterIn, SearchIn, answer, fault_of
+from gateway.api.schemas import fault_of
+from gateway.api.search_answers import SearchOut, answer
+from gateway.api.search_schemas import OptionsIn, SearchIn
 from gateway.domain.deadline import Deadline
 from gateway.domain.errors import BadFilter, InvalidQuery
-from gateway.domain.filters import Filter
-from gateway.domain.query import MAX_LIMIT, Caller, Crop, ImagePart, ItemPart, Mode, TextPart
+from gateway.domain.query import (
+    MAX_LIMIT,
+    Caller,
+    Crop,
+    Fusion,
+    ImagePart,
+    ItemPart,
+    Mode,
+    Strategy,
+    TextPart,
+)
 from gateway.domain.query import Query as DomainQuery
 from gateway.services.gateway import Gateway
 
-router = APIRouter(prefix="/v1", tags=["search"], route_class=GuardedRoute)
+router = APIRouter(
+    prefix="/v1",
+    tags=["search"],
+    route_class=GuardedRoute,
+    responses=answers(SearchOut) | problems(401, 403, 404, 422, 429, 503, 504),
+)
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 Offset = Annotated[int, Query(ge=0)]
 
 
-@router.post("/search")
+@router.post("/search", responses=problems(400, 409, 413))
 async def search(
     body: SearchIn, request: Request, gateway: GatewayOf, deadline: ReadDeadline, caller: CallerOf
 ) -> Response:
@@ -55,7 +73,7 @@ async def search_by_words(
     return await _answer(request, gateway, query, deadline, caller)
 
 
-@router.post("/search/image")
+@router.post("/search/image", responses=problems(400, 413))
 async def search_by_picture(
     request: Request,
     gateway: GatewayOf,
@@ -66,27 +84,47 @@ async def search_by_picture(
     crop: Annotated[
         str | None, Form(description="left,top,right,bottom as fractions from 0 to 1.")
     ] = None,
+    mode: Annotated[Mode, Form()] = Mode.AUTO,
     filter: Annotated[str | None, Form(description="A filter, as JSON.")] = None,
     limit: Annotated[int, Form(ge=1, le=MAX_LIMIT)] = 20,
     offset: Annotated[int, Form(ge=0)] = 0,
-    mode: Annotated[Mode, Form()] = Mode.AUTO,
     min_score: Annotated[float | None, Form(ge=-1, le=1)] = None,
     fields: Annotated[str | None, Form(description="Names, with commas between.")] = None,
+    fusion: Annotated[Fusion, Form()] = Fusion.RRF,
+    weights: Annotated[str | None, Form(description="Weights of the legs, as JSON.")] = None,
+    strategy: Annotated[Strategy, Form()] = Strategy.WEIGHTED_SUM,
+    rescore: Annotated[bool, Form()] = False,
+    diversity: Annotated[float, Form(ge=0, le=1)] = 0.0,
+    boosts: Annotated[str | None, Form(description="A list of boosts, as JSON.")] = None,
+    group_by: Annotated[str | None, Form()] = None,
+    return_query: Annotated[bool, Form()] = False,
+    facets: Annotated[str | None, Form(description="Names, with commas between.")] = None,
 ) -> Response:
-    """Searches by an uploaded picture, and words with it if there are any."""
+    """Searches by an uploaded picture, and words with it if there are any. The other values are
+    those of `POST /v1/search`."""
     parts: list[ImagePart | TextPart] = [ImagePart(await image.read(), crop=_crop(crop))]
     if text:
         parts.append(TextPart(text))
-    query = DomainQuery(
-        parts=tuple(parts),
-        mode=mode,
-        filter=_filter(filter),
-        limit=limit,
-        offset=offset,
-        min_score=min_score,
-        fields=None if fields is None else tuple(fields.split(",")),
+    options = _options(
+        {
+            "mode": mode,
+            "filter": _json(filter, "filter"),
+            "limit": limit,
+            "offset": offset,
+            "min_score": min_score,
+            "fields": _names(fields),
+            "fusion": fusion,
+            "weights": _json(weights, "weights"),
+            "strategy": strategy,
+            "rescore": rescore,
+            "diversity": diversity,
+            "boosts": [] if boosts is None else _json(boosts, "boosts"),
+            "group_by": group_by,
+            "facets": _names(facets) or [],
+            "return_query": return_query,
+        }
     )
-    return await _answer(request, gateway, query, deadline, caller)
+    return await _answer(request, gateway, options.query_of(tuple(parts)), deadline, caller)
 
 
 @router.get("/items/{item_id:path}/similar")
@@ -125,11 +163,23 @@ def _crop(text: str | None) -> Crop | None:
     return Crop(left, top, right, bottom)
 
 
-def _filter(text: str | None) -> Filter | None:
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else text.split(",")
+
+
+def _json(text: str | None, field: str) -> Any:  # noqa: ANN401 - whatever it says
     if text is None:
         return None
     try:
-        return FilterIn.model_validate_json(text).to_domain()
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as exc:
+        raise InvalidQuery(f"{field} is no JSON: {exc}.", field=field) from exc
+
+
+def _options(values: dict[str, Any]) -> OptionsIn:
+    try:
+        return OptionsIn.model_validate(values)
     except ValidationError as exc:
         field, detail = fault_of(exc)
-        raise BadFilter(detail, field=f"filter.{field}" if field else "filter") from exc
+        error = BadFilter if field.startswith("filter") else InvalidQuery
+        raise error(detail, field=field) from exc

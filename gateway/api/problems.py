@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -106,14 +106,14 @@ async def _unexpected(request: Request, exc: Exception) -> Response:
 def _response(request: Request, problem: dict[str, Any], headers: dict[str, str]) -> Response:
     problem["request_id"] = request.scope.get("request_id", "")
     if request.url.path in OPENAI_PATHS:
-        body = orjson.dumps({"error": _openai(problem)})
+        body = orjson.dumps({"error": openai_shape(problem)})
         return Response(body, problem["status"], headers, media_type="application/json")
     return Response(
         orjson.dumps(problem), problem["status"], headers=headers, media_type=MEDIA_TYPE
     )
 
 
-def _openai(problem: dict[str, Any]) -> dict[str, Any]:
+def openai_shape(problem: Mapping[str, Any]) -> dict[str, Any]:
     """A problem as OpenAI's clients read it."""
     return {
         "message": problem["detail"],

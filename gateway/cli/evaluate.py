@@ -74,7 +74,8 @@ def run(
 
     Exits 1 if a --min is not reached, as for any error.
     """
-    _check_together(gateway, against, calibrate)
+    if gateway is not None and calibrate is not None:
+        raise StartupProblem("--calibrate searches the index itself: leave out --gateway.")
     parsed = tuple(parse_floor(text) for text in floors or ())
     settings = Settings()
     noted = evaluation_path(settings.model_repository, release) if record else None
@@ -110,19 +111,6 @@ def run(
     if not all(result.held for result in found.report.floors):
         errors.print("The release is below a floor.")
         raise typer.Exit(1)
-
-
-def _check_together(gateway: str | None, against: str | None, calibrate: Path | None) -> None:
-    """StartupProblem for what cannot be seen from outside a gateway: it answers by its active
-    release alone, and its API leaves out no items."""
-    if gateway is None:
-        return
-    if against is not None:
-        raise StartupProblem(
-            "--against needs both releases' collections: leave out --gateway, or evaluate twice."
-        )
-    if calibrate is not None:
-        raise StartupProblem("--calibrate searches the index itself: leave out --gateway.")
 
 
 def _print(found: Found) -> None:

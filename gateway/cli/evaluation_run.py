@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -73,16 +73,17 @@ async def run_task(settings: Settings, task: Task) -> Found:
         if task.gateway is None:
             assembly = await stack.enter_async_context(assemble(settings))
             return await _in_process(settings, assembly, task, bar)
-        key = settings.client_key or settings.admin_key
-        client = await stack.enter_async_context(
-            httpx.AsyncClient(
-                base_url=task.gateway,
-                headers={}
-                if key is None
-                else {"Authorization": f"Bearer {key.get_secret_value()}"},
-            )
-        )
+        client = await stack.enter_async_context(gateway_client(settings, task.gateway))
         return await _remote(settings, client, task, bar)
+
+
+@asynccontextmanager
+async def gateway_client(settings: Settings, url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the gateway at `url`, which shows the key of the settings."""
+    key = settings.client_key or settings.admin_key
+    headers = {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
+    async with httpx.AsyncClient(base_url=url, headers=headers) as client:
+        yield client
 
 
 async def _remote(
@@ -90,10 +91,14 @@ async def _remote(
 ) -> Found:
     start_s = time.monotonic()
     subject = RemoteGateway(task.release, client)
-    await subject.check()
-    await _check(subject, task.golden.queries, bar)
+    other = None if task.against is None else RemoteGateway(task.against, client)
+    for one in (subject, other):
+        if one is not None:
+            await one.check()
+            await _check(one, task.golden.queries, bar)
     first = await _evaluation(subject, task, bar)
-    report = _report(task, first, None, None, time.monotonic() - start_s)
+    second = None if other is None else await _evaluation(other, task, bar)
+    report = _report(task, first, second, None, time.monotonic() - start_s)
     return Found(report, await _worst(settings, task, first, subject), None)
 
 

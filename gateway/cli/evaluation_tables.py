@@ -141,6 +141,15 @@ def legs_table(report: LegReport) -> Table:
     return table
 
 
+def second_stage_table(report: LegReport) -> Table:
+    """The same queries with and without the second stage."""
+    table = _table("second stage: the candidates in the order of their exact cosine")
+    _columns(table, "recall@10 / ndcg@10", "without", "with")
+    for without, rescored in zip(report.columns, report.rescored, strict=True):
+        table.add_row(without.method, _both(without.overall), _both(rescored.overall))
+    return table
+
+
 def evidence_table(report: LegReport) -> Table:
     """Where vectors beat words: what `mode: auto` has to know."""
     table = _table(f"vectors minus words, {TUNED_METRIC} (p: paired randomisation test)")

@@ -9,6 +9,7 @@
     - UnknownField: a field that the catalogue does not have
   - NotFound: no such item or release
   - Conflict: the call is right, but not in the state that things are in
+    - StaleToken: a query token of another release than the one that answers
   - Unauthorized: no key, or none of ours
     - Forbidden: a key of ours, but without the needed scope
   - Overloaded: no room now; the same request may succeed after `retry_after_s`
@@ -66,6 +67,10 @@ class NotFound(LookalikeError):
 
 class Conflict(LookalikeError):
     """The call cannot be done in the state that things are in; the detail says what would help."""
+
+
+class StaleToken(Conflict):
+    """A query token was made by another release, or another gateway's version, than answers now."""
 
 
 class Unauthorized(LookalikeError):

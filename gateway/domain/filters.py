@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -54,6 +56,17 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class DateRange:
+    """The moment lies within the bounds that are given; each knows its time zone."""
+
+    key: str
+    gt: datetime | None = None
+    gte: datetime | None = None
+    lt: datetime | None = None
+    lte: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GeoRadius:
     """The place lies within `radius_m` metres of a point."""
 
@@ -83,4 +96,20 @@ class Filter:
     must_not: tuple[Condition, ...] = ()
 
 
-Condition = MatchValue | MatchAny | MatchText | Range | GeoRadius | GeoBox | Filter
+Condition = MatchValue | MatchAny | MatchText | Range | DateRange | GeoRadius | GeoBox | Filter
+
+_RFC3339 = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+
+
+def moment(text: str) -> datetime:
+    """The moment that an RFC 3339 string names, to the microsecond; ValueError for another."""
+    if not _RFC3339.fullmatch(text):
+        raise ValueError(f"{text!r} is no date as RFC 3339 has it, such as 2026-01-31T09:30:00Z")
+    return datetime.fromisoformat(text.upper())
+
+
+def is_moment(value: object) -> bool:
+    """Whether a value is a string that looks like an RFC 3339 date."""
+    return isinstance(value, str) and _RFC3339.fullmatch(value) is not None

@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gateway.domain.filters import is_moment
+
 Scalar = str | int | float | bool
 Attribute = Scalar | tuple[Scalar, ...]
 
@@ -40,11 +42,11 @@ class Item:
     location: Location | None = None
 
     def lexical_text(self) -> str:
-        """The words that full-text search sees."""
+        """The words that full-text search sees; dates are none."""
         words = [self.title, self.description, self.category, self.brand]
         for value in self.attributes.values():
             values = value if isinstance(value, tuple) else (value,)
-            words += [v for v in values if isinstance(v, str)]
+            words += [v for v in values if isinstance(v, str) and not is_moment(v)]
         return " ".join(w for w in words if w)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -37,8 +38,13 @@ class Golden:
 
 @dataclass(frozen=True, slots=True)
 class LoadedRelease:
-    """A release whose files are all present and unchanged."""
+    """A release whose files are all present and unchanged.
+
+    `cutoffs` are the least cosines of a good match by kind of query (text, image, hybrid), as far
+    as they have been calibrated.
+    """
 
     release: Release
     tokenizer: Tokenizer
     golden: Golden
+    cutoffs: Mapping[str, float] = field(default_factory=dict)

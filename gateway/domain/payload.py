@@ -8,9 +8,10 @@ than to the item stands under `_point`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
-from gateway.domain.filters import FieldType
+from gateway.domain.filters import FieldType, is_moment
 from gateway.domain.items import Attribute, Item, Location
 
 POINT_KEY = "_point"
@@ -48,14 +49,15 @@ def to_payload(item: Item, picture_no: int, digest: str) -> dict[str, Any]:
         "description": item.description,
         "category": item.category,
         "brand": item.brand,
-        "price": item.price,
         "attributes": {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in item.attributes.items()
         },
-        "location": None,
         POINT_KEY: {"picture_no": picture_no, "digest": digest},
     }
+    # What an item lacks is left out: a score formula takes no null for a number.
+    if item.price is not None:
+        payload["price"] = item.price
     if item.location is not None:
         payload["location"] = {"lat": item.location.lat, "lon": item.location.lon}
     return payload
@@ -75,7 +77,7 @@ def to_item(payload: Mapping[str, Any]) -> Item:
         description=payload["description"],
         category=payload["category"],
         brand=payload["brand"],
-        price=payload["price"],
+        price=payload.get("price"),
         attributes=attributes,
         location=None if place is None else Location(place["lat"], place["lon"]),
     )
@@ -99,15 +101,30 @@ def public(payload: Mapping[str, Any], fields: tuple[str, ...] | None) -> dict[s
     return {k: payload[k] for k in keys if payload.get(k) not in (None, "", {}, [])}
 
 
+def value_at(payload: Mapping[str, Any], key: str) -> Any:  # noqa: ANN401 - any JSON
+    """What stands at a filter key such as `brand` or `attributes.colour`; None if nothing does."""
+    value: Any = payload
+    for name in key.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
 def attribute_fields(items: Iterable[Item]) -> dict[str, FieldType]:
-    """What the items' attributes hold, by filter key; those of mixed types cannot be filtered."""
+    """What the items' attributes hold, by filter key; those of mixed types cannot be filtered.
+
+    An attribute of nothing but RFC 3339 dates is a datetime.
+    """
     kinds: dict[str, set[type]] = {}
     for item in items:
         for name, value in item.attributes.items():
             values = value if isinstance(value, tuple) else (value,)
-            kinds.setdefault(name, set()).update(type(v) for v in values)
+            kinds.setdefault(name, set()).update(
+                datetime if is_moment(v) else type(v) for v in values
+            )
     types = {
         frozenset({str}): FieldType.KEYWORD,
+        frozenset({datetime}): FieldType.DATETIME,
+        frozenset({str, datetime}): FieldType.KEYWORD,
         frozenset({bool}): FieldType.BOOL,
         frozenset({int}): FieldType.INTEGER,
         frozenset({float}): FieldType.FLOAT,

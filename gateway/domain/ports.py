@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from gateway.domain.deadline import Deadline
 from gateway.domain.filters import FieldType
-from gateway.domain.query import Hit, SearchPlan, Sparse
+from gateway.domain.plan import SearchPlan, Sparse
+from gateway.domain.query import Facets, Hit
 from gateway.domain.trial import Trial
 from gateway.domain.vectors import Batch, Vector
 
@@ -199,8 +200,17 @@ class CatalogIndex(Protocol):
     async def search(self, collection: str, plan: SearchPlan, deadline: Deadline) -> list[Hit]:
         """The plan's best items, best first, each once by its best picture.
 
-        Scores are cosines, BM25 sums, or (both legs) sums of 1 / (60 + rank). Pages of one plan are
-        slices of one ranking. SpaceMismatch if the vector's length is not the collection's.
+        Scores are cosines, BM25 sums, or (both legs) sums of 1 / (60 + rank), as the plan says.
+        Pages of one plan are slices of one ranking. With `group_by`, each group once, out of the
+        best 1,024 pictures. SpaceMismatch if the vector's length is not the collection's.
+        """
+        ...
+
+    async def facets(
+        self, collection: str, plan: SearchPlan, fields: Sequence[str], deadline: Deadline
+    ) -> Facets:
+        """How often each value of `fields` stands in the plan's result set: the items of its best
+        1,024 pictures, whatever its page, its boosts and its groups. At most 100 values a field.
         """
         ...
 

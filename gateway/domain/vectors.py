@@ -33,11 +33,19 @@ def combine(vectors: Sequence[Vector], weights: Sequence[float]) -> Vector:
     """
     if len(vectors) == 1 and weights[0] > 0:
         return vectors[0]
-    total = np.asarray(weights, dtype=np.float32) @ np.stack(vectors)
-    length = float(np.linalg.norm(total))
-    if length < MIN_LENGTH:
-        raise InvalidQuery("The query's parts cancel each other out.", field="query")
-    return (total / np.float32(length)).astype(np.float32, copy=False)
+    return _scaled(np.asarray(weights, dtype=np.float32) @ np.stack(vectors))
+
+
+def average(wanted: Sequence[Vector], unwanted: Sequence[Vector]) -> Vector:
+    """Twice the mean of `wanted` less the mean of `unwanted`, scaled to length 1: the vector that
+    Qdrant's recommendation strategy `average_vector` searches by.
+
+    Raises InvalidQuery when they cancel each other out.
+    """
+    pull = np.mean(wanted, axis=0, dtype=np.float32)
+    if not unwanted:
+        return wanted[0] if len(wanted) == 1 else _scaled(pull)
+    return _scaled(2 * pull - np.mean(unwanted, axis=0, dtype=np.float32))
 
 
 def cosine(left: Batch, right: Batch) -> NDArray[np.float64]:
@@ -46,3 +54,10 @@ def cosine(left: Batch, right: Batch) -> NDArray[np.float64]:
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     dots: NDArray[np.float64] = np.einsum("ij,ij->i", a, b)
     return np.divide(dots, np.maximum(lengths, np.finfo(np.float64).tiny))
+
+
+def _scaled(total: Vector) -> Vector:
+    length = float(np.linalg.norm(total))
+    if length < MIN_LENGTH:
+        raise InvalidQuery("The query's parts cancel each other out.", field="query")
+    return (total / np.float32(length)).astype(np.float32, copy=False)

@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 
@@ -28,7 +29,11 @@ FIELDS: Mapping[str, FieldType] = {
     "attributes.keywords": FieldType.KEYWORD,
     "attributes.in_stock": FieldType.BOOL,
     "attributes.popularity": FieldType.INTEGER,
+    "attributes.added": FieldType.DATETIME,
 }
+
+# Things came into the shop in its first nine months.
+_OPENED = datetime(2026, 1, 1, tzinfo=UTC)
 
 _GROUPS = ("Activities", "Animals & Nature", "Food & Drink", "Objects", "Travel & Places")
 
@@ -199,6 +204,7 @@ def _item(thing: _Thing) -> Item:
             "keywords": thing.keywords,
             "in_stock": seed[4] % 10 != 0,
             "popularity": seed[5],
+            "added": (_OPENED + timedelta(days=seed[9], hours=seed[10])).isoformat(),
         },
         location=Location(
             lat=round(place[0] + (seed[6] - 128) / 1000, 4),

@@ -19,6 +19,7 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -116,8 +117,11 @@ class TritonServer:
             try:
                 self._process.wait(STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:
-                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.kill()
                 self._process.wait()
+            # The server takes its backends with it, unless it crashed or had to be killed.
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process = None
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -138,6 +142,8 @@ class TritonServer:
             # Shared memory blocks of two servers on one machine must not share names.
             f"--backend-config=python,shm-region-prefix-name=lookalike-{self._port}-",
             "--model-control-mode=explicit",
+            # Python models that started side by side were seen to end Triton 2.51 (a lock error).
+            "--model-load-thread-count=1",
             *(f"--load-model={model}" for model in options.models),
             "--disable-auto-complete-config",
             "--allow-http=false",

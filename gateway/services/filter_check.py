@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from gateway.domain.errors import BadFilter, UnknownField
 from gateway.domain.filters import (
     Condition,
+    DateRange,
     FieldType,
     Filter,
     GeoBox,
@@ -34,12 +35,21 @@ def _check(condition: Condition, fields: Fields, at: str) -> None:
         return
     kind = fields.get(condition.key)
     if kind is None:
-        known = ", ".join(sorted(fields))
         raise UnknownField(
-            f"{condition.key!r} cannot be filtered by. Known fields: {known}.", field=f"{at}.key"
+            f"{condition.key!r} cannot be filtered by. Known fields: {listed(fields)}.",
+            field=f"{at}.key",
         )
     if not _fits(condition, kind):
-        raise BadFilter(f"{condition.key!r} is of type {kind}; it takes {_TAKES[kind]}.", field=at)
+        raise BadFilter(
+            f"{condition.key!r} is of type {kind}; it takes {_TAKES[kind]}. "
+            f"Known fields: {listed(fields)}.",
+            field=at,
+        )
+
+
+def listed(fields: Fields) -> str:
+    """The fields and their types, for a sentence."""
+    return ", ".join(f"{name} ({fields[name]})" for name in sorted(fields))
 
 
 _TAKES: Mapping[FieldType, str] = {
@@ -49,7 +59,7 @@ _TAKES: Mapping[FieldType, str] = {
     FieldType.BOOL: "match with true or false",
     FieldType.TEXT: "match with text",
     FieldType.GEO: "geo_radius or geo_bounding_box",
-    FieldType.DATETIME: "no condition in this version",
+    FieldType.DATETIME: "range with RFC 3339 dates, such as 2026-01-31T09:30:00Z",
 }
 
 
@@ -59,14 +69,17 @@ def _fits(condition: Condition, kind: FieldType) -> bool:
             return kind is _SCALARS[type(value)]
         case MatchAny(values=values):
             return {kind} == {_SCALARS[type(value)] for value in values}
-        case MatchText():
-            return kind is FieldType.TEXT
-        case Range():
-            return kind in (FieldType.INTEGER, FieldType.FLOAT)
-        case GeoRadius() | GeoBox():
-            return kind is FieldType.GEO
-    return False
+        case _:
+            return kind in _TYPES[type(condition)]
 
+
+_TYPES: Mapping[type, tuple[FieldType, ...]] = {
+    MatchText: (FieldType.TEXT,),
+    Range: (FieldType.INTEGER, FieldType.FLOAT),
+    DateRange: (FieldType.DATETIME,),
+    GeoRadius: (FieldType.GEO,),
+    GeoBox: (FieldType.GEO,),
+}
 
 _SCALARS: Mapping[type, FieldType] = {
     str: FieldType.KEYWORD,

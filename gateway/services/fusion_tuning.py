@@ -7,7 +7,7 @@ the tuned column has not seen its own examination.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.domain.errors import GoldenInvalid
 from gateway.domain.query import LegWeights, Mode, TextPart
@@ -55,7 +55,8 @@ class GridPoint:
 @dataclass(frozen=True, slots=True)
 class LegReport:
     """The methods on the held-out half. `columns` are methods in the order of the table, each
-    with all queries that have words, then by kind and by variant.
+    with all queries that have words, then by kind and by variant; `rescored` are the same methods
+    with the second stage: their candidates in the order of the exact cosine.
 
     `gain` is tuned minus equal weights, by metric; `words_or_vectors` is vectors minus words in
     TUNED_METRIC, over ALL and by variant: the evidence for what `mode: auto` should do. Both are
@@ -68,6 +69,7 @@ class LegReport:
     best: LegWeights
     grid: tuple[GridPoint, ...]
     columns: tuple[Evaluation, ...]
+    rescored: tuple[Evaluation, ...]
     gain: Mapping[str, Difference]
     words_or_vectors: Mapping[str, Difference]
 
@@ -88,18 +90,21 @@ async def tune(
     grid = await _try(subject, tuning, progress("trying weights", len(GRID) * len(tuning)))
     best = max(grid, key=lambda point: point.mean).weights
     tuned = Method("fused, tuned", Mode.HYBRID, best)
+    methods = (WORDS, VECTORS, FUSED_EQUAL, tuned)
+    second = [replace(method, name=f"{method.name}, rescored", rescore=True) for method in methods]
     columns = [
         await evaluate(subject, held_out, method, seed, progress(method.name, len(held_out)))
-        for method in (WORDS, VECTORS, FUSED_EQUAL, tuned)
+        for method in (*methods, *second)
     ]
-    words, vectors, equal, weighted = columns
+    words, vectors, equal, weighted = columns[: len(methods)]
     return LegReport(
         release=subject.release,
         tuned_on=len(tuning),
         reported_on=len(held_out),
         best=best,
         grid=grid,
-        columns=tuple(columns),
+        columns=tuple(columns[: len(methods)]),
+        rescored=tuple(columns[len(methods) :]),
         gain=compare_releases(equal, weighted, seed).overall,
         words_or_vectors=_by_variant(words, vectors, seed),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gateway.services.active_release import ActiveReleases
 from gateway.services.catalog import CatalogService
+from gateway.services.item_pictures import ItemPictures
 from gateway.services.readiness import ReadinessCheck
 from gateway.services.release_lifecycle import ReleaseLifecycle
 from gateway.services.search import SearchService
@@ -19,6 +20,7 @@ class Gateway:
 
     search: SearchService
     catalog: CatalogService
+    pictures: ItemPictures
     releases: ActiveReleases
     readiness: ReadinessCheck
     lifecycle: ReleaseLifecycle

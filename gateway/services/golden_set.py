@@ -10,7 +10,8 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from gateway.domain.errors import InvalidQuery
-from gateway.domain.query import ImagePart, ItemPart, Query, QueryPart, TextPart, VectorPart
+from gateway.domain.query import ImagePart, Query, QueryPart, TextPart
+from gateway.services.query_tokens import has_looks, has_words
 
 T = TypeVar("T")
 
@@ -73,8 +74,7 @@ def kind_of(parts: Sequence[QueryPart]) -> QueryKind:
 
     InvalidQuery if there are none.
     """
-    words = any(isinstance(part, TextPart) for part in parts)
-    looks = any(isinstance(part, ImagePart | ItemPart | VectorPart) for part in parts)
+    words, looks = has_words(tuple(parts)), has_looks(tuple(parts))
     if words and looks:
         return QueryKind.HYBRID
     if words:

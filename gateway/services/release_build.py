@@ -4,10 +4,10 @@ What has been done is read off the two collections, and nowhere else: a build th
 on where it was, and two builds at once do no harm but work.
 
 **In step.** Every gateway writes an item to the active collection first and to the candidate's
-second. The build copies an item so: read it from the active collection, write it to the candidate,
-read it again; if it has changed meanwhile, once more. So whatever way a build and a write cross,
-the last to write to the candidate knows the latest state: either the gateway's second write comes
-after the build's, or the build's second reading sees the gateway's first write.
+second. The build compares both collections, copies what differs, and compares again, until a
+comparison leaves it nothing to write. What it copied while a shop changed the same item, and so may
+have written too late, is found by the next comparison; and after the last one only gateways write,
+who write to both.
 """
 
 from __future__ import annotations
@@ -193,27 +193,21 @@ class ReleaseBuild:
         target: ActiveRelease,
         progress: BuildProgress,
     ) -> int:
-        """Brings some items of the target in step with the source (see above); how many it has."""
+        """Writes some items to the target as the source has them; how many could be."""
         deadline = Deadline.after(COPY_TIMEOUT_S)
         name = source.collection.name
-        rest, complete = list(ids), set[str]()
-        while rest:
-            before = {i: await self._index.item_points(name, i, deadline) for i in rest}
-            items = [to_item(points[0].payload) for points in before.values() if points]
-            outcomes = await self._writer.write(items, target, self._pictures, deadline)
-            for outcome in outcomes:
-                progress.embedded += outcome.embedded
-                causes = [outcome.error] if outcome.error else outcome.skipped
-                if causes:
-                    progress.problems[outcome.item_id] = causes[0].detail
-                else:
-                    complete.add(outcome.item_id)
-            for item_id, points in before.items():
-                if not points:
-                    await self._writer.remove(item_id, target, deadline)
-            after = {i: await self._index.item_points(name, i, deadline) for i in rest}
-            rest = [i for i in rest if _said(before[i]) != _said(after[i])]
-        return len(complete)
+        points = {i: await self._index.item_points(name, i, deadline) for i in ids}
+        items = [to_item(found[0].payload) for found in points.values() if found]
+        outcomes = await self._writer.write(items, target, self._pictures, deadline)
+        for item_id, found in points.items():
+            if not found:
+                await self._writer.remove(item_id, target, deadline)
+        for outcome in outcomes:
+            progress.embedded += outcome.embedded
+            causes = [outcome.error] if outcome.error else outcome.skipped
+            if causes:
+                progress.problems[outcome.item_id] = causes[0].detail
+        return sum(outcome.item_id not in progress.problems for outcome in outcomes)
 
     def _require_few(self, progress: BuildProgress, most_failed: float) -> None:
         failed = len(progress.problems)
@@ -244,10 +238,6 @@ async def _differs(index: CatalogIndex, source: str, target: str, item_id: str) 
     here = await index.item_points(source, item_id, deadline)
     there = await index.item_points(target, item_id, deadline)
     return _contents(here) != _contents(there)
-
-
-def _said(points: Sequence[StoredPoint]) -> list[object]:
-    return [point.payload for point in points]
 
 
 def _contents(points: Sequence[StoredPoint]) -> list[tuple[int, bytes]]:

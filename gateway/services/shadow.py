@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from gateway.domain.deadline import Deadline
 from gateway.domain.errors import LookalikeError
-from gateway.domain.query import Query, SearchResult
+from gateway.domain.query import Query, RecalledPart, SearchResult, UrlPart, VectorPart
 from gateway.services.active_release import ActiveRelease
 from gateway.services.search import Answered
 from gateway.telemetry import Metrics
@@ -70,6 +70,10 @@ class Shadow:
         """Has the candidate answer the same query, later, if there is room."""
         if answered.query.offset > 0:
             return  # further pages would compare other depths
+        if any(
+            isinstance(part, VectorPart | RecalledPart | UrlPart) for part in answered.query.parts
+        ):
+            return  # a vector is of one release, and another's server is not asked twice
         if len(self._running) >= MOST_AT_ONCE:
             self._metrics.shadow.labels("left out").inc()
             return

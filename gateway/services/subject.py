@@ -19,11 +19,12 @@ QUERY_TIMEOUT_S = 30.0
 @dataclass(frozen=True, slots=True)
 class Method:
     """How the queries are run. `mode` None: as each query says; `weights` None: as the gateway is
-    set."""
+    set; `rescore`: with the second stage, also where the query does not ask for it."""
 
     name: str
     mode: Mode | None = None
     weights: LegWeights | None = None
+    rescore: bool = False
 
 
 AS_ASKED = Method("as asked")
@@ -62,6 +63,7 @@ class ReleaseInProcess:
             golden.query,
             mode=golden.query.mode if method.mode is None else method.mode,
             weights=method.weights,
+            rescore=method.rescore or golden.query.rescore,
             limit=DEPTH,
             offset=0,
             fields=("title",),

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
 from gateway.domain import payload as payloads
 from gateway.domain.filters import FieldType, Filter
-from gateway.domain.items import Item, Location, point_id
+from gateway.domain.items import Attribute, Item, Location, point_id
+from gateway.domain.plan import BestScore, SearchPlan, Sparse
 from gateway.domain.ports import CatalogIndex, CollectionSpec, Point
-from gateway.domain.query import Hit, SearchPlan, Sparse
+from gateway.domain.query import Hit
 from gateway.domain.vectors import Batch, Vector
 
 DIM = 16
 NO_WORDS = Sparse((), ())
+MIDSUMMER = datetime(2026, 6, 21, 12, tzinfo=UTC)
 ALL_FIELDS: Mapping[str, FieldType] = {
     **payloads.BASE_FIELDS,
     "attributes.stock": FieldType.INTEGER,
     "attributes.sale": FieldType.BOOL,
     "attributes.sizes": FieldType.KEYWORD,
+    "attributes.style": FieldType.KEYWORD,
+    "attributes.added": FieldType.DATETIME,
 }
 # Few fields, because the edge store waits for the disk at each one that it indexes.
 SPEC = CollectionSpec("shoes-v1", DIM, "fingerprint-1", {"category": FieldType.KEYWORD})
@@ -75,6 +80,14 @@ def _item(rng: np.random.Generator, number: int, pictures: int) -> Item:
     # The edge store reads payload numbers of 17 digits back with another last digit.
     place = Location(round(float(rng.uniform(47, 55)), 6), round(float(rng.uniform(6, 15)), 6))
     sizes = tuple(str(size) for size in rng.choice(("s", "m", "l", "xl"), size=2, replace=False))
+    added = MIDSUMMER - timedelta(days=int(rng.integers(0, 400)))
+    attributes: dict[str, Attribute] = {
+        "stock": int(rng.integers(0, 4)),
+        "sale": bool(rng.integers(0, 2)),
+        "sizes": sizes,
+    }
+    if number % 4:
+        attributes |= {"style": f"style-{number % 9}", "added": added.isoformat()}
     return Item(
         id=f"sku-{number:04}",
         title=title,
@@ -82,17 +95,13 @@ def _item(rng: np.random.Generator, number: int, pictures: int) -> Item:
         category=str(rng.choice(CATEGORIES)),
         brand=str(rng.choice(("Acme", "Bolt"))),
         price=None if number % 7 == 0 else float(rng.integers(1, 200)),
-        attributes={
-            "stock": int(rng.integers(0, 4)),
-            "sale": bool(rng.integers(0, 2)),
-            "sizes": sizes,
-        },
+        attributes=attributes,
         location=None if number % 5 == 0 else place,
     )
 
 
 def plan(
-    dense: Vector | None = None,
+    dense: Vector | BestScore | None = None,
     lexical: Sparse | None = None,
     only: Filter | None = None,
     limit: int = 20,
@@ -110,8 +119,8 @@ def ids(hits: Sequence[Hit]) -> list[str]:
     return [hit.item_id for hit in hits]
 
 
-async def stocked(index: CatalogIndex, stock: Shelf) -> Shelf:
+async def stocked(index: CatalogIndex, stock: Shelf, spec: CollectionSpec = SPEC) -> Shelf:
     """The index with a catalogue in it."""
-    await index.create(SPEC)
+    await index.create(spec)
     await index.upsert(SPEC.name, stock.points())
     return stock

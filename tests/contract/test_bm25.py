@@ -6,7 +6,7 @@ import pytest
 
 from gateway.adapters.bm25 import Bm25Model
 from gateway.domain.errors import StartupProblem
-from gateway.domain.query import Sparse
+from gateway.domain.plan import Sparse
 
 MODEL = Bm25Model()
 

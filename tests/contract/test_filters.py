@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
 from math import asin, cos, radians, sin, sqrt
 
 import numpy as np
 
 from gateway.domain.deadline import Deadline
 from gateway.domain.filters import (
+    DateRange,
     Filter,
     GeoBox,
     GeoRadius,
@@ -19,7 +21,16 @@ from gateway.domain.filters import (
 )
 from gateway.domain.items import Item
 from gateway.domain.ports import CatalogIndex
-from tests.contract.catalog import DIM, SPEC, SPEC_OF_ALL_FIELDS, ids, plan, shelf, stocked
+from tests.contract.catalog import (
+    DIM,
+    MIDSUMMER,
+    SPEC,
+    SPEC_OF_ALL_FIELDS,
+    ids,
+    plan,
+    shelf,
+    stocked,
+)
 
 NORTH = np.eye(DIM, dtype=np.float32)[0]
 
@@ -46,6 +57,14 @@ def _sizes(item: Item) -> tuple[str, ...]:
 def _price_within(item: Item, low: float, high: float) -> bool:
     return item.price is not None and low <= item.price < high
 
+
+def _added(item: Item) -> datetime:
+    added = item.attributes.get("added")
+    return datetime.max.replace(tzinfo=UTC) if added is None else datetime.fromisoformat(str(added))
+
+
+DAYS_200 = timedelta(days=200)
+_EAST = MIDSUMMER.astimezone(timezone(timedelta(hours=9)))
 
 HATS = MatchValue("category", "hats")
 ON_SALE = MatchValue("attributes.sale", True)
@@ -83,6 +102,14 @@ CASES: dict[str, tuple[Filter, Callable[[Item], bool]]] = {
     "range, the other bounds": (
         Filter(must=(Range("attributes.stock", gt=0, lte=2),)),
         lambda i: i.attributes["stock"] in (1, 2),
+    ),
+    "dates, closed and open": (
+        Filter(must=(DateRange("attributes.added", gte=MIDSUMMER - DAYS_200, lt=MIDSUMMER),)),
+        lambda i: MIDSUMMER - DAYS_200 <= _added(i) < MIDSUMMER,
+    ),
+    "dates, the other bounds, in another zone": (
+        Filter(must=(DateRange("attributes.added", gt=_EAST - DAYS_200, lte=_EAST),)),
+        lambda i: MIDSUMMER - DAYS_200 < _added(i) <= MIDSUMMER,
     ),
     "radius": (
         Filter(must=(GeoRadius("location", 50.0, 10.0, 200_000.0),)),

@@ -15,8 +15,9 @@ from gateway.domain import payload as payloads
 from gateway.domain.deadline import Deadline
 from gateway.domain.filters import Filter, MatchValue
 from gateway.domain.items import Item, point_id
+from gateway.domain.plan import SearchPlan, Sparse
 from gateway.domain.ports import CatalogIndex, Point
-from gateway.domain.query import Hit, SearchPlan, Sparse
+from gateway.domain.query import Hit
 from gateway.domain.vectors import Vector
 from tests.contract.catalog import DIM, SPEC, Shelf, ids, plan, shelf, stocked, unit_rows
 
@@ -212,7 +213,7 @@ def plan_of_both_legs(seed: int) -> Callable[[int, int], SearchPlan]:
 
 def ranking(hits: Sequence[Hit]) -> list[tuple[float, str]]:
     """Scores and items, with equal scores in one order."""
-    return sorted(((round(hit.score, 5), hit.item_id) for hit in hits), key=lambda p: (-p[0], p[1]))
+    return sorted(((round(hit.score, 4), hit.item_id) for hit in hits), key=lambda p: (-p[0], p[1]))
 
 
 async def test_both_stores_give_the_same_answers(

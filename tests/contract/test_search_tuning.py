@@ -13,8 +13,9 @@ from gateway.adapters.qdrant_edge import EdgeIndex
 from gateway.adapters.qdrant_edge_query import EdgeOptions
 from gateway.adapters.qdrant_paging import Window
 from gateway.domain.deadline import Deadline
+from gateway.domain.plan import SearchPlan
 from gateway.domain.ports import CatalogIndex
-from gateway.domain.query import Beam, Exact, LegWeights, SearchPlan
+from gateway.domain.query import Beam, Exact, LegWeights
 from tests.contract.catalog import DIM, SPEC, ids, plan, shelf, stocked, unit_rows
 from tests.contract.test_search import BM25, word_point
 
@@ -92,8 +93,8 @@ def test_the_beam_reaches_the_dense_leg_of_either_store(one: SearchPlan) -> None
     window = Window(256, 48)
     for nearest, expected in ((Beam(77), (77, False)), (Exact(), (None, True))):
         changed = replace(one, nearest=nearest)
-        cluster = qdrant_cluster_query.search_request(changed, window)
-        edge = qdrant_edge_query.search_request(changed, window)
+        cluster = qdrant_cluster_query.search_request(changed, window, None)
+        edge = qdrant_edge_query.search_request(changed, window, None)
         params = [
             cluster.params or cluster.prefetch[0].params,  # type: ignore[index]  # a list
             edge.params or edge.prefetches[0].params,

@@ -84,7 +84,9 @@ def edge(triton: TritonServer, folder: Path) -> dict[str, str]:
 def test_a_catalogue_is_indexed_served_and_kept_in_step(
     store: dict[str, str], catalogue: Path
 ) -> None:
-    run = lookalike(store, "index", "--catalog", str(catalogue))
+    schema = catalogue.with_name("schema.toml")
+    schema.write_text('[fields]\nin_stock = "bool"\n')
+    run = lookalike(store, "index", "--catalog", str(catalogue), "--schema", str(schema))
     assert run.returncode == 0, run.stderr
     assert f"{ITEMS} items indexed ({ITEMS} pictures embedded), 3 left out" in run.stdout
     assert "broken: None of its pictures can be used" in run.stdout
@@ -114,9 +116,13 @@ def test_indexing_again_embeds_nothing(
 ) -> None:
     settings = edge(triton, tmp_path / "index")
     lookalike(settings, "index", "--catalog", str(catalogue))
+    schema = tmp_path / "schema.toml"
+    schema.write_text('[fields]\ncolour = "keyword"\n')
     again = lookalike(
-        settings, "index", "--catalog", str(catalogue), "--report", str(tmp_path / "report.jsonl")
-    )
+        settings, "index", "--catalog", str(catalogue), "--report", str(tmp_path / "report.jsonl"),
+        "--schema", str(schema),
+    )  # fmt: skip
+    assert "Not filterable: attributes.colour (keyword)." in again.stderr
     assert f"{ITEMS} items indexed (0 pictures embedded), 3 left out" in again.stdout
     report = [json.loads(line) for line in (tmp_path / "report.jsonl").read_text().splitlines()]
     assert [entry["item"] for entry in report] == ["row 203", "broken", "missing"]

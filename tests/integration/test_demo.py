@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -25,6 +26,16 @@ from tests.integration.conftest import REPOSITORY
 LOOKALIKE = [sys.executable, "-m", "gateway"]
 START_TIMEOUT_S = 180.0
 FREE = ("--port", "0", "--grpc-port", "0")
+
+
+@dataclass(frozen=True)
+class Running:
+    """The process, its addresses, and the seconds until it was ready."""
+
+    process: subprocess.Popen[str]
+    url: str
+    grpc: str
+    seconds: float
 
 
 @pytest.fixture(scope="module")
@@ -50,21 +61,23 @@ def first_run(state: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def running(state: Path, first_run: str) -> Iterator[tuple[subprocess.Popen[str], str, float]]:
-    """A second start: the process, its address, and the seconds until it was ready."""
+def running(state: Path, first_run: str) -> Iterator[Running]:
+    """A second start."""
     start = time.monotonic()
     process = subprocess.Popen(
         command(state, *FREE), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
-    url = ""
+    url = grpc_port = ""
     for line in process.stdout:
         if found := re.search(r"ready on (http://\S+)", line):
             url = found[1]
+        if found := re.search(r"gRPC \(lookalike\.v1\) is on port (\d+)", line):
+            grpc_port = found[1]
         if "Ctrl-C" in line:
             break
     seconds = time.monotonic() - start
-    yield process, url, seconds
+    yield Running(process, url, f"127.0.0.1:{grpc_port}", seconds)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
 
@@ -92,45 +105,73 @@ def test_the_output_fits_a_terminal(first_run: str) -> None:
 
 
 def test_a_second_start_indexes_nothing(
-    running: tuple[subprocess.Popen[str], str, float],
+    running: Running,
 ) -> None:
-    process, url, seconds = running
+    process, url, seconds = running.process, running.url, running.seconds
     assert seconds < 10.0
     metrics = httpx.get(f"{url}/metrics").text
     assert 'lookalike_active_release{release="sample-v1"} 1.0' in metrics
     assert process.poll() is None
 
 
-def test_it_is_ready_and_answers(running: tuple[subprocess.Popen[str], str, float]) -> None:
-    _, url, _ = running
+def test_it_is_ready_and_answers(running: Running) -> None:
+    url = running.url
     assert httpx.get(f"{url}/health/ready").json()["ready"] is True
     answer = httpx.get(f"{url}/v1/search", params={"q": "pizza"}).json()
     assert answer["release"] == "sample-v1"
     assert answer["hits"][0]["id"] == "om-1f355"
 
 
-def test_the_example_runs(running: tuple[subprocess.Popen[str], str, float], state: Path) -> None:
-    _, url, _ = running
-    script = REPOSITORY.parent / "examples" / "search_http.py"
-    picture = state / "pictures" / "om-1f34e.png"
-    run = subprocess.run(
-        [sys.executable, str(script), url, str(picture)], capture_output=True, text=True,
-        timeout=60, check=False,
-    )  # fmt: skip
+def example(*command: str) -> list[str]:
+    """The lines that an example prints."""
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert run.returncode == 0, run.stderr
-    assert len(run.stdout.splitlines()) == 4
-    assert "['Red apple', " in run.stdout
+    return run.stdout.splitlines()
+
+
+def test_the_examples_run(running: Running, state: Path) -> None:
+    examples, picture = REPOSITORY.parent / "examples", str(state / "pictures" / "om-1f34e.png")
+    http = example(sys.executable, str(examples / "search_http.py"), running.url, picture)
+    rpc = example(sys.executable, str(examples / "search_grpc.py"), running.grpc, picture)
+    assert len(http) == 4
+    assert http[3].startswith("['Red apple', ")
+    assert rpc == http
+    shell = example("/bin/sh", str(examples / "search.sh"), running.url, picture)
+    words, seen = (json.loads(line) for line in shell)
+    assert [f"{hit['item']['title']}" in http[n] for n, hit in enumerate(words["hits"])] == [
+        True
+    ] * 3
+    assert seen["hits"][0]["item"] == {"title": "Red apple"}
 
 
 def test_the_readmes_query_is_answered(
-    running: tuple[subprocess.Popen[str], str, float],
+    running: Running,
 ) -> None:
-    _, url, _ = running
+    url = running.url
     readme = (REPOSITORY.parent / "README.md").read_text()
     [body] = re.findall(r"/v1/search -H [^\n]+ -d '(\{.*?\})'", readme, re.DOTALL)
     answer = httpx.post(f"{url}/v1/search", json=json.loads(body)).json()
     assert len(answer["hits"]) == 5
     assert all(set(hit["item"]) == {"title", "price"} for hit in answer["hits"])
+
+
+def documented_searches() -> list[tuple[str, str]]:
+    """The requests of docs/search.md, each with what it says came back."""
+    page = (REPOSITORY.parent / "docs" / "search.md").read_text()
+    return re.findall(r"```json\n(.*?)\n```\n```\n(.*?)\n```", page, re.DOTALL)
+
+
+def test_the_documented_searches_give_what_is_documented(running: Running) -> None:
+    assert len(documented_searches()) > 15
+    for body, shown in documented_searches():
+        response = httpx.post(f"{running.url}/v1/search", json=json.loads(body))
+        if shown.startswith("422"):
+            assert response.status_code == 422, body
+            continue
+        assert response.status_code == 200, (body, response.text)
+        if "freshness" not in body:  # whose order changes as things grow old
+            hit = response.json()["hits"][0]
+            assert shown.startswith(f"{hit['score']:.3f}  {hit['item']['title']}  "), body
 
 
 def as_photographed(path: Path, seed: int) -> bytes:
@@ -146,10 +187,8 @@ def as_photographed(path: Path, seed: int) -> bytes:
     return out.getvalue()
 
 
-def test_a_changed_picture_still_finds_its_item_first(
-    running: tuple[subprocess.Popen[str], str, float], state: Path
-) -> None:
-    _, url, _ = running
+def test_a_changed_picture_still_finds_its_item_first(running: Running, state: Path) -> None:
+    url = running.url
     pictures = sorted((state / "pictures").glob("*.png"))
     chosen = random.Random(7).sample(pictures, 200)
     first = []
@@ -161,10 +200,8 @@ def test_a_changed_picture_still_finds_its_item_first(
     assert sum(first) / len(first) >= 0.95
 
 
-def test_the_gateway_is_thin(
-    running: tuple[subprocess.Popen[str], str, float], state: Path
-) -> None:
-    process, url, _ = running
+def test_the_gateway_is_thin(running: Running, state: Path) -> None:
+    process, url = running.process, running.url
     httpx.get(f"{url}/v1/search", params={"q": "pizza"})
     resident_kib = {"own": 0, "index": 0}
     for mapping in re.split(r"(?m)^(?=[0-9a-f]+-[0-9a-f]+ )", smaps(process.pid))[1:]:
@@ -178,9 +215,7 @@ def test_the_gateway_is_thin(
     assert resident_kib["index"] > 0
 
 
-def test_a_second_gateway_on_the_same_index_is_told_so(
-    running: tuple[subprocess.Popen[str], str, float], state: Path
-) -> None:
+def test_a_second_gateway_on_the_same_index_is_told_so(running: Running, state: Path) -> None:
     run = subprocess.run(
         command(state, *FREE, "--once"), capture_output=True, text=True, timeout=60,
         check=False,

@@ -309,9 +309,6 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "floor above 1": (["--min", "recall@10=90"], "the value is a number from 0 to 1"),
     "no gateway there": (["--gateway", "http://127.0.0.1:1"], "127.0.0.1:1 cannot be reached"),
     "no address": (["--gateway", "localhost:8080"], "write http://HOST:PORT"),
-    "against a gateway": (
-        ["--gateway", "http://127.0.0.1:1", "--against", OTHER],
-        "needs both releases' collections"),
     "calibrating a gateway": (
         ["--gateway", "http://127.0.0.1:1", "--calibrate", "x.json"], "leave out --gateway"),
     "against an unknown release": (["--against", "nope"], "has no release 'nope'"),

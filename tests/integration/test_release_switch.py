@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -239,6 +240,13 @@ async def test_the_embedded_store_switches_too_and_its_gateway_may_die_while_it_
         async with load.running():
             said = await releases(settings, url, "build", OTHER)
             assert f"{OTHER} is built" in said
+            await releases(settings, url, "trial", OTHER, "--canary", "50%", "--shadow", "100%")
+            load.order.clear()
+            await load.reach(80)
+            assert set(load.order) == {RELEASE, OTHER}
+            status = await releases(settings, url, "status", OTHER)
+            assert "canary 0.5, shadow 1" in status
+            assert "compared: overlap@10" in status
             for arguments in (("activate", OTHER), ("rollback",), ("activate", OTHER)):
                 await releases(settings, url, *arguments)
                 load.order.clear()
@@ -246,6 +254,9 @@ async def test_the_embedded_store_switches_too_and_its_gateway_may_die_while_it_
                 assert set(load.order) == {RELEASE if arguments == ("rollback",) else OTHER}
             await releases(settings, url, "retire", RELEASE)
             await load.reach(40)
+            listed = await releases(settings, url, "list")
+            assert re.search(rf"{OTHER} .*active", listed)
+            assert re.search(rf"{RELEASE} .*exported", listed)
         assert load.failures == []
     index = EdgeIndex.open(tmp_path / "index")
     assert await index.collections() == [OTHER]

@@ -158,6 +158,15 @@ def test_stopping_leaves_no_process(tmp_path: Path) -> None:
     assert not [pid for pid in family if _alive(pid)]
 
 
+def test_a_server_that_crashed_leaves_no_process_either(tmp_path: Path) -> None:
+    models = [IMAGE]
+    with TritonServer(TritonOptions(REPOSITORY, models, tmp_path / "triton.log")) as server:
+        started = _children(server.pid)
+        assert started
+        os.kill(server.pid, signal.SIGKILL)
+    _eventually(lambda: not any(_alive(pid) for pid in started))
+
+
 def test_a_server_dies_with_whoever_started_it(tmp_path: Path) -> None:
     pid = os.fork()
     if pid == 0:  # the child: start a server and wait to be killed

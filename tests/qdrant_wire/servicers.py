@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import cast
 from uuid import UUID
 
@@ -168,13 +169,11 @@ class Points(points_service_pb2_grpc.PointsServicer):
         )
 
     async def Query(self, request: wire.QueryPoints, context: Context) -> wire.QueryResponse:
-        """The universal query: nearest, prefetch, fusion."""
+        """The universal query: nearest, recommend, prefetch, fusion, formula."""
         asked = GrpcToRest.convert_query_points(request)
-        prefetches = cast(list[models.Prefetch], asked.prefetch or [])
-        legs: list[models.QueryRequest | models.Prefetch] = [asked, *prefetches]
-        for leg in legs:
-            self._check_length(request.collection_name, leg)
-            leg.params = None  # local mode is exact, and warns when it is told how to approximate
+        for stage in _stages(asked):
+            self._check_length(request.collection_name, stage)
+            stage.params = None  # local mode is exact, and warns when told how to approximate
         answer = self._local.query_points(
             request.collection_name,
             query=cast(models.Query | None, asked.query),
@@ -215,6 +214,15 @@ class Health(qdrant_pb2_grpc.QdrantServicer):
     ) -> wire.HealthCheckReply:
         """The version that this server plays."""
         return wire.HealthCheckReply(title="qdrant wire test server", version=VERSION)
+
+
+def _stages(
+    stage: models.QueryRequest | models.Prefetch,
+) -> Iterator[models.QueryRequest | models.Prefetch]:
+    """A request and all its prefetches, however deep."""
+    yield stage
+    for inner in cast(list[models.Prefetch], stage.prefetch or []):
+        yield from _stages(inner)
 
 
 def _filter(request: wire.ScrollPoints) -> models.Filter | None:

@@ -12,6 +12,7 @@ import pytest
 from gateway.adapters.bm25 import Bm25Model
 from gateway.adapters.qdrant_edge import EdgeIndex
 from gateway.adapters.qdrant_edge_query import EdgeOptions
+from gateway.adapters.query_pictures import NoQueryPictures
 from gateway.domain.items import Item, point_id
 from gateway.domain.payload import to_payload
 from gateway.domain.ports import CollectionInfo, CollectionSpec, Point
@@ -21,6 +22,7 @@ from gateway.services.admission import Admission
 from gateway.services.approximate_recall import BeamCurve, measure_beams, recall
 from gateway.services.encoder import Encoder, TextVectorCache
 from gateway.services.golden_set import GoldenQuery
+from gateway.services.part_vectors import PartVectors
 from gateway.services.search import SearchService
 from gateway.telemetry import Metrics
 from tests.fakes import DIM, ColourInference, colour_release
@@ -112,7 +114,8 @@ async def poor(tmp_path: Path) -> AsyncIterator[tuple[SearchService, CollectionI
     with ThreadPoolExecutor(1) as workers:
         encoder = Encoder(ColourInference(), LIMITS, workers, TextVectorCache(10, metrics))
         release = PinnedRelease(ActiveRelease(colour_release(), info))
-        yield SearchService(release, encoder, index, lexical, Admission(4, metrics)), info
+        vectors = PartVectors(encoder, index, NoQueryPictures())
+        yield SearchService(release, vectors, index, lexical, Admission(4, metrics)), info
     await index.close()
 
 

@@ -92,13 +92,20 @@ def test_attributes_are_filterable_by_what_they_hold() -> None:
     def item(**attributes: Any) -> Item:
         return Item("x", "X", ("a",), attributes=attributes)
 
-    items = [item(a="s", b=True, c=1, d=1.5, e="s"), item(a=("t", "u"), c=2, d=1, e=3)]
+    day, late = "2026-01-31T00:00:00Z", "2026-01-31T23:59:59.5+01:00"
+    items = [
+        item(a="s", b=True, c=1, d=1.5, e="s", f=day, g=day),
+        item(a=("t", "u"), c=2, d=1, e=3, f=(day, late), g="soon"),
+    ]
     assert attribute_fields(items) == {
         "attributes.a": FieldType.KEYWORD,
         "attributes.b": FieldType.BOOL,
         "attributes.c": FieldType.INTEGER,
         "attributes.d": FieldType.FLOAT,
+        "attributes.f": FieldType.DATETIME,
+        "attributes.g": FieldType.KEYWORD,
     }
+    assert item(a="s", f=(day, late)).lexical_text() == "X s"
 
 
 @pytest.mark.parametrize("item", [SHOE, HAT], ids=["full", "bare"])

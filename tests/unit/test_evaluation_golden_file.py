@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.api.golden_file import read_golden, write_golden
-from gateway.api.schemas import SearchIn
+from gateway.api.search_schemas import SearchIn
 from gateway.domain.errors import GoldenInvalid
 from gateway.domain.query import ImagePart, ItemPart, Mode, TextPart
 from gateway.services.golden_set import QueryKind, halves

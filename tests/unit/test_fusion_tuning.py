@@ -155,3 +155,14 @@ async def test_too_few_queries_with_words_are_refused(shop: Shop, tmp_path: Path
     pictures = [photo("red", {"red-shoe": 1}) for _ in range(5)]
     with pytest.raises(GoldenInvalid, match="at least 4 queries with words; there are 3"):
         await tuned(shop, golden_set(tmp_path, *rows, *pictures))
+
+
+async def test_the_second_stage_orders_by_looks_whatever_found_the_candidates(
+    shop: Shop, tmp_path: Path
+) -> None:
+    """All methods find all five items here, so with their order by cosine they are the same."""
+    report = await tuned(shop, golden(tmp_path))
+    assert [e.method for e in report.rescored] == [f"{e.method}, rescored" for e in report.columns]
+    _, by_looks, *_ = report.columns
+    _, vectors, equal, best = report.rescored
+    assert values(vectors) == values(equal) == values(best) == values(by_looks)

@@ -7,6 +7,7 @@ import base64
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -19,39 +20,35 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
 
-from gateway.api.grpc_api import SERVICE, GrpcServer
+from gateway.api.grpc_api import SERVICE
 from gateway.api.grpc_messages import plain
 from gateway.api.v1 import lookalike_pb2 as pb
-from gateway.api.v1 import lookalike_pb2_grpc
 from gateway.domain.errors import Overloaded
-from gateway.domain.query import Mode
+from gateway.domain.query import Fusion, Mode, Strategy
 from tests.fakes import held, picture
-from tests.shop import LIMITS, Shop
+from tests.shop import Shop
 
 GENERATED = Path(__file__).parents[2] / "gateway" / "api" / "v1"
 
 
-@pytest.fixture
-async def channel(shop: Shop) -> AsyncIterator[grpc.aio.Channel]:
-    """A connection to the shop's gRPC edge."""
-    server = GrpcServer(shop.gateway, LIMITS.max_bytes)
-    port = await server.start("127.0.0.1", 0)
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as opened:
-        yield opened
-    await server.stop(0)
+def as_boost(boost: dict[str, Any]) -> dict[str, Any]:
+    """What only one kind of boost has stands in a message of its own."""
+    common = {name: boost[name] for name in ("field", "weight")}
+    own = {name: boost[name] for name in boost.keys() - common.keys() - {"kind"}}
+    return common | ({boost["kind"]: own} if boost["kind"] in BOOST_KINDS else {})
 
 
-@pytest.fixture
-def stub(channel: grpc.aio.Channel) -> Any:
-    """The service's stub."""
-    return lookalike_pb2_grpc.LookalikeStub(channel)  # type: ignore[no-untyped-call] # by protoc
+BOOST_KINDS = ("flag", "popularity", "freshness", "proximity")
 
 
 def as_grpc(body: dict[str, Any]) -> pb.SearchRequest:
     """The HTTP body as a message."""
     message = dict(body)
-    if "mode" in message:
-        message["mode"] = f"MODE_{message['mode'].upper()}"
+    for choice in ("mode", "fusion", "strategy"):
+        if choice in message:
+            message[choice] = f"{choice.upper()}_{message[choice].upper()}"
+    if "boosts" in message:
+        message["boosts"] = [as_boost(boost) for boost in message["boosts"]]
     message["query"] = [
         {
             **part,
@@ -83,6 +80,22 @@ SAME = [
       "match": {"value": 41}}]}},
     {"query": [{"text": "a"}], "filter": {"should": [
         {"must": [{"key": "category", "match": {"any": ["hats", "shirts"]}}]}]}},
+    {"query": [{"text": "a"}], "filter": {"must": [{"key": "attributes.added",
+      "range": {"gt": "2020-01-01T10:00:00Z"}}]}},
+    {"query": [{"text": "red shoe"}], "fusion": "dbsf"},
+    {"query": [{"text": "blue shoe"}], "weights": {"text": 0.1}},
+    {"query": [{"image": RED}, {"item": "blue-hat", "weight": -1}], "strategy": "best_score"},
+    {"query": [{"image": RED}, {"item": "blue-hat"}], "strategy": "average_vector"},
+    {"query": [{"text": "red shoe"}], "rescore": True},
+    {"query": [{"vector": [0.9, 0.4, 0.1, 0.3]}], "diversity": 0.7},
+    {"query": [{"text": "blue"}], "boosts": [
+        {"kind": "flag", "field": "attributes.new", "weight": 0.5},
+        {"kind": "popularity", "field": "attributes.sold", "weight": 2, "scale": 10},
+        {"kind": "freshness", "field": "attributes.added", "weight": 1, "half_life_days": 90},
+        {"kind": "proximity", "field": "price", "weight": 1, "target": 30, "scale": 5}]},
+    {"query": [{"image": RED}], "group_by": "category"},
+    {"query": [{"image": RED}], "facets": ["category", "attributes.new", "attributes.size"]},
+    {"query": [{"image": RED}], "group_by": "attributes.new"},
 ]  # fmt: skip
 
 
@@ -98,7 +111,20 @@ async def test_the_same_query_has_the_same_answer(
         assert ours.score == pytest.approx(theirs["score"], abs=1e-6)
         assert ours.picture == theirs["picture"]
         assert plain(ours.item) == theirs["item"]
+        group = json_format.MessageToDict(ours.group) if ours.HasField("group") else None
+        assert group == theirs.get("group")
+        assert list(ours.others) == theirs.get("others", [])
+    facets = {
+        facet.field: [
+            {"value": json_format.MessageToDict(each.value), "count": each.count}
+            for each in facet.counts
+        ]
+        for facet in rpc.facets
+    }
+    assert facets == http.get("facets", {})
     assert rpc.release == http["release"]
+    assert rpc.degraded is http["degraded"] is False
+    assert (rpc.confident if rpc.HasField("confident") else None) == http["confident"]
     assert pb.Mode.Name(rpc.mode).removeprefix("MODE_").lower() == http["mode"]
     assert set(rpc.timings) >= {"search"}
 
@@ -119,6 +145,24 @@ WRONG = [
     {"query": [{"text": "a"}], "filter": {"must": [{"key": "colour", "match": {"value": "x"}}]}},
     {"query": [{"text": "a"}], "filter": {"must": [{"key": "price"}]}},
     {"query": [{"text": "a"}], "filter": {"all": []}},
+    {
+        "query": [{"text": "a"}],
+        "filter": {"must": [{"key": "attributes.added", "range": {"gt": "yesterday"}}]},
+    },
+    {"query": [{"text": "a"}], "fusion": "dbsf", "weights": {}},
+    {"query": [{"text": "a"}], "weights": {"vector": 0, "text": 0}},
+    {"query": [{"text": "a", "weight": 0.5}], "strategy": "average_vector"},
+    {"query": [{"text": "a"}], "strategy": "best_score", "min_score": 0.1},
+    {"query": [{"text": "a"}], "diversity": 1.5},
+    {"query": [{"text": "a"}], "diversity": 0.5, "rescore": True},
+    {"query": [{"text": "a"}], "boosts": [{"kind": "luck", "field": "price", "weight": 1}]},
+    {"query": [{"text": "a"}], "boosts": [{"kind": "flag", "field": "price", "weight": 1}]},
+    {
+        "query": [{"text": "a"}],
+        "boosts": [{"kind": "popularity", "field": "price", "weight": 1, "scale": 0}],
+    },
+    {"query": [{"text": "a"}], "group_by": "colour"},
+    {"query": [{"text": "a"}], "facets": ["colour"]},
 ]
 
 
@@ -242,9 +286,15 @@ async def test_health_and_reflection_are_the_standard_ones(channel: grpc.aio.Cha
     assert SERVICE in names
 
 
-def test_every_mode_has_a_number() -> None:
-    names = {name.removeprefix("MODE_").lower() for name in pb.Mode.keys()}  # noqa: SIM118 - no dict
-    assert names - {"unspecified"} == {mode.value for mode in Mode} - {"auto"}
+@pytest.mark.parametrize(
+    ("message", "domain"),
+    [(pb.Mode, Mode), (pb.Fusion, Fusion), (pb.Strategy, Strategy)],
+    ids=["mode", "fusion", "strategy"],
+)
+def test_every_choice_has_a_number(message: Any, domain: type[StrEnum]) -> None:
+    prefix = f"{domain.__name__.upper()}_"
+    names = {name.removeprefix(prefix).lower() for name in message.keys()}  # noqa: SIM118 - no dict
+    assert names - {"unspecified"} == {choice.value for choice in domain} - {"auto"}
 
 
 def test_the_generated_code_is_that_of_the_proto(tmp_path: Path) -> None:

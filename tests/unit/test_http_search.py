@@ -126,6 +126,9 @@ FILTERS = [
     ({"key": "attributes.new", "match": {"value": True}}, {"red-shoe"}),
     ({"key": "attributes.size", "match": {"value": 41}}, {"red-shoe"}),
     ({"key": "attributes.size", "range": {"gt": 41}}, {"green-shoe"}),
+    ({"key": "attributes.added", "range": {"gte": "2026-01-01T00:00:00Z"}}, {"red-shoe"}),
+    ({"key": "attributes.added", "range": {"lt": "2020-01-01T10:00:00.5Z",
+      "gte": "2020-01-01T12:00:00+02:00"}}, {"green-shoe"}),
     ({"key": "location", "geo_radius": {"center": {"lat": 52.5, "lon": 13.4}, "radius": 9000}},
      {"red-shoe"}),
     ({"key": "location", "geo_bounding_box": {"top_left": {"lat": 50, "lon": 1},
@@ -222,6 +225,25 @@ BAD = [
     ("wrong-filter-type", {"query": [{"text": "a"}], "filter": {"should": [
         {"must": [{"key": "price", "match": {"value": "cheap"}}]}]}}, 422,
      "filter.should[0].must[0]"),
+    ("date-of-a-number", {"query": [{"text": "a"}], "filter": {"must": [
+        {"key": "price", "range": {"lt": "2026-01-01T00:00:00Z"}}]}}, 422, "filter.must[0]"),
+    ("number-of-a-date", {"query": [{"text": "a"}], "filter": {"must": [
+        {"key": "attributes.added", "range": {"lt": 5}}]}}, 422, "filter.must[0]"),
+    ("day-of-no-month", {"query": [{"text": "a"}], "filter": {"must": [
+        {"key": "attributes.added", "range": {"lt": "2026-02-30T00:00:00Z"}}]}}, 422,
+     "filter.must[0].range.lt"),
+    ("date-without-zone", {"query": [{"text": "a"}], "filter": {"must": [
+        {"key": "attributes.added", "range": {"lt": "2026-02-03T00:00:00"}}]}}, 422,
+     "filter.must[0].range.lt"),
+    ("dates-and-numbers", {"query": [{"text": "a"}], "filter": {"must": [
+        {"key": "attributes.added", "range": {"lt": "2026-02-03T00:00:00Z", "gt": 1}}]}}, 422,
+     "filter.must[0].range"),
+    ("bound-of-truth", {"query": [{"text": "a"}], "filter": {"must": [
+        {"key": "price", "range": {"lt": True}}]}}, 422, "filter.must[0].range.lt"),
+    ("huge-bound", b'{"query": [{"text": "a"}], "filter": {"must": [{"key": "price", "range": '
+     b'{"lt": 1' + b"0" * 400 + b"}}]}}", 422, None),
+    ("huge-number", b'{"query": [{"text": "a"}], "filter": {"must": [{"key": "attributes.size", '
+     b'"match": {"value": 1' + b"0" * 30 + b"}}]}}", 422, None),
     ("filter-without-test", {"query": [{"text": "a"}], "filter": {"must": [{"key": "price"}]}},
      422, "filter.must[0]"),
     ("filter-misspelt", {"query": [{"text": "a"}], "filter": {"all": []}}, 422, "filter.all"),
@@ -251,9 +273,14 @@ async def test_an_unknown_filter_field_lists_the_known_ones(shop: Shop) -> None:
     response = await shop.http.post(
         "/v1/search", json={"query": [{"text": "a"}], "filter": {"must": [condition]}}
     )
-    assert (
-        "attributes.material, attributes.new, attributes.size, brand" in response.json()["detail"]
+    listed = "attributes.added (datetime), attributes.material (keyword), attributes.new (bool)"
+    assert listed in response.json()["detail"]
+    condition = {"key": "attributes.added", "match": {"value": "2026-01-01"}}
+    response = await shop.http.post(
+        "/v1/search", json={"query": [{"text": "a"}], "filter": {"must": [condition]}}
     )
+    assert "RFC 3339" in response.json()["detail"]
+    assert listed in response.json()["detail"]
 
 
 async def test_a_body_over_the_limit_is_refused(shop: Shop) -> None:

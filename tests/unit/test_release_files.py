@@ -243,3 +243,33 @@ def test_golden_files_of_the_same_content_are_the_same_bytes(tmp_path: Path) -> 
     write_golden(tmp_path / "a.npz", golden())
     write_golden(tmp_path / "b.npz", golden())
     assert digest(tmp_path / "a.npz") == digest(tmp_path / "b.npz")
+
+
+def cutoffs_file(shelf: Shelf, **changed: Any) -> None:
+    """What calibration writes, which is more than serving needs."""
+    document = {
+        "release": shelf.release.id,
+        "fingerprint": shelf.release.fingerprint,
+        "golden": "golden.jsonl",
+        "cutoffs": {"text": 0.2, "image": 0.5},
+        "rates": {},
+    } | changed
+    (shelf.folder / "s.cutoffs.json").write_text(json.dumps(document))
+
+
+def test_cut_offs_are_read_if_they_have_been_calibrated(shelf: Shelf) -> None:
+    assert load_release(shelf.folder, "s").cutoffs == {}
+    cutoffs_file(shelf)
+    assert load_release(shelf.folder, "s").cutoffs == {"text": 0.2, "image": 0.5}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"fingerprint": "other"}, {"release": "t"}, {"cutoffs": {"text": "high"}}, {"cutoffs": 3},
+     {"cutoffs": {"text": 7}}],
+    ids=str,
+)  # fmt: skip
+def test_cut_offs_of_other_vectors_are_refused(shelf: Shelf, changed: dict[str, Any]) -> None:
+    cutoffs_file(shelf, **changed)
+    with pytest.raises(ReleaseInvalid, match=r"s\.cutoffs\.json.*calibrate again"):
+        load_release(shelf.folder, "s")

@@ -244,6 +244,8 @@ async def test_a_candidate_that_fails_fails_no_write_and_is_seen_to_be_out_of_st
     assert (await shop.http.put("/v1/items/red-shoe", json=body)).status_code == 200
     monkeypatch.undo()
     assert (await difference(shop.index, V1, V2)).stale == {"red-shoe"}
+    # Taken out, not left as it was: so that counting shows it, which is all that a rollback does.
+    assert await shop.index.item_points(V2, "red-shoe", soon()) == []
     with pytest.raises(Conflict, match="red-shoe"):
         await shop.gateway.lifecycle.activate(V2)
     assert (await built(shop)).embedded == 1

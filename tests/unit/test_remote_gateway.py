@@ -20,12 +20,12 @@ from gateway.domain.errors import (
     GoldenInvalid,
     NotFound,
     Overloaded,
-    SpaceMismatch,
     StartupProblem,
 )
 from gateway.domain.items import Item
 from gateway.domain.query import LegWeights, Mode
 from gateway.services.evaluation import check_items, evaluate
+from gateway.services.release_build import BuildProgress
 from gateway.services.subject import AS_ASKED, Method, ReleaseInProcess
 from tests.golden import golden_set, photo, words
 from tests.shop import MAX_IN_FLIGHT, Shop, open_shop
@@ -83,20 +83,33 @@ async def test_a_query_that_cannot_be_answered_is_named(shop: Shop, tmp_path: Pa
         await evaluate(RemoteGateway(RELEASE, shop.http), golden, AS_ASKED, 0, ignore)
 
 
-async def test_another_release_is_refused_before_and_while_it_is_asked(
+async def test_a_release_that_is_not_kept_there_is_told_before_and_while_it_is_asked(
     shop: Shop, tmp_path: Path
 ) -> None:
     remote = RemoteGateway("colours-v2", shop.http)
-    sentence = "http://shop answers with release colours-v1, not with colours-v2"
-    with pytest.raises(SpaceMismatch, match=sentence):
+    sentence = "No collection of release 'colours-v2' is kept here; kept: colours-v1"
+    with pytest.raises(NotFound, match=sentence):
         await remote.check()
-    with pytest.raises(SpaceMismatch, match=sentence):
-        await evaluate(remote, golden_set(tmp_path, ROWS[0]), AS_ASKED, 0, ignore)
+    with pytest.raises(NotFound, match=sentence):
+        await remote.search(golden_set(tmp_path, ROWS[0])[0], AS_ASKED)
+
+
+async def test_a_release_that_is_kept_but_not_active_is_measured_beside_the_live_one(
+    shop: Shop, tmp_path: Path
+) -> None:
+    await shop.gateway.lifecycle.build(BuildProgress("colours-v2"), 0.0)
+    golden = golden_set(tmp_path, *ROWS)
+    for release in (RELEASE, "colours-v2"):
+        remote = RemoteGateway(release, shop.http)
+        await remote.check()
+        found = await evaluate(remote, golden, AS_ASKED, 0, ignore)
+        assert found.release == release
+    assert (await shop.index.aliases()).active == RELEASE
 
 
 async def test_a_gateway_without_a_release_says_so(tmp_path: Path) -> None:
     async with open_shop(tmp_path / "index") as shop:
-        with pytest.raises(BackendUnavailable, match="http://shop says: No release is active yet"):
+        with pytest.raises(NotFound, match="No collection of release 'colours-v1' is kept here"):
             await RemoteGateway(RELEASE, shop.http).check()
 
 
@@ -115,11 +128,22 @@ async def test_a_full_gateway_is_waited_for(shop: Shop, tmp_path: Path) -> None:
     assert found.overall.metrics["recall@1"].mean == 1
 
 
-async def test_weights_cannot_be_set_from_outside(shop: Shop, tmp_path: Path) -> None:
-    [query] = golden_set(tmp_path, ROWS[0])
-    method = Method("fused", Mode.HYBRID, LegWeights(1, 0.5))
-    with pytest.raises(StartupProblem, match="cannot be set from outside"):
-        await RemoteGateway(RELEASE, shop.http).search(query, method)
+@pytest.mark.parametrize(
+    "method",
+    [
+        Method("fused", Mode.HYBRID, LegWeights(1, 0.5)),
+        Method("words", Mode.TEXT, rescore=True),
+        Method("vectors", Mode.VECTOR),
+    ],
+)
+async def test_a_method_is_asked_for_as_it_is_in_process(
+    shop: Shop, tmp_path: Path, method: Method
+) -> None:
+    [query] = golden_set(tmp_path, words("blue canvas bluefinch", {"green-shoe": 1}))
+    here = await ReleaseInProcess(RELEASE, shop.gateway.search).search(query, method)
+    there = await RemoteGateway(RELEASE, shop.http).search(query, method)
+    assert [hit.item_id for hit in there.hits] == [hit.item_id for hit in here.hits]
+    assert [hit.score for hit in there.hits] == pytest.approx([hit.score for hit in here.hits])
 
 
 @pytest.mark.parametrize(
@@ -160,7 +184,7 @@ async def answering(response: Response) -> AsyncIterator[RemoteGateway]:
 STRANGERS: dict[str, tuple[Response, str]] = {
     "a page": (PlainTextResponse("<html>"), "http://other is no Lookalike gateway: .*no JSON"),
     "a list": (JSONResponse([1]), "http://other is no Lookalike gateway: .*no JSON object"),
-    "other members": (JSONResponse({"a": 1}), "http://other is no Lookalike gateway: .*no 'name'"),
+    "other members": (JSONResponse({"a": 1}), "http://other is no Lookalike gateway: .*no 'release'"),
     "not found": (
         JSONResponse({"detail": "GET /v1: Not Found."}, 404),
         r"http://other is no Lookalike gateway: GET /v1: Not Found\.$",

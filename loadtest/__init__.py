@@ -1,0 +1,1 @@
+"""Load tests: a seeded workload, locust users for HTTP and gRPC, and verdicts by SLO."""
