@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from gateway.adapters.release_files import (
+    RepositoryFiles,
     digest,
+    evaluation_path,
     list_releases,
     load_release,
     manifest_path,
@@ -31,6 +33,7 @@ from gateway.domain.release import (
     TextTower,
     fingerprint,
 )
+from gateway.services.evaluation_report import NotedFigures, to_json
 from tests.unit.test_text import TOKENIZER_JSON
 
 DIM, SIDE_PX, CONTEXT = 5, 4, 12
@@ -273,3 +276,15 @@ def test_cut_offs_of_other_vectors_are_refused(shelf: Shelf, changed: dict[str, 
     cutoffs_file(shelf, **changed)
     with pytest.raises(ReleaseInvalid, match=r"s\.cutoffs\.json.*calibrate again"):
         load_release(shelf.folder, "s")
+
+
+def test_noted_figures_are_read_back_and_a_damaged_note_is_none(shelf: Shelf) -> None:
+    files = RepositoryFiles(shelf.folder)
+    name = shelf.release.id
+    assert files.evaluation(name) is None
+    path = evaluation_path(shelf.folder, name)
+    path.write_bytes(to_json(NotedFigures(name, "golden", 300, {"recall@10": 0.887})))
+    assert files.evaluation(name) == {"recall@10": 0.887}
+    for damaged in (b"", b"[]", b'{"means": {"recall@10": "many"}}', b'{"means": 3}'):
+        path.write_bytes(damaged)
+        assert files.evaluation(name) is None

@@ -184,7 +184,10 @@ async def answering(response: Response) -> AsyncIterator[RemoteGateway]:
 STRANGERS: dict[str, tuple[Response, str]] = {
     "a page": (PlainTextResponse("<html>"), "http://other is no Lookalike gateway: .*no JSON"),
     "a list": (JSONResponse([1]), "http://other is no Lookalike gateway: .*no JSON object"),
-    "other members": (JSONResponse({"a": 1}), "http://other is no Lookalike gateway: .*no 'release'"),
+    "other members": (
+        JSONResponse({"a": 1}),
+        "http://other is no Lookalike gateway: .*no 'release'",
+    ),
     "not found": (
         JSONResponse({"detail": "GET /v1: Not Found."}, 404),
         r"http://other is no Lookalike gateway: GET /v1: Not Found\.$",
