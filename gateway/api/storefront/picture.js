@@ -2,7 +2,7 @@
 
 /** @typedef {[number, number, number, number]} Box left, top, right, bottom; 0 to 1 */
 
-// No tower looks at more; and a 12-megapixel photo becomes 30 kB.
+// More than most towers look at, and a few dozen kB for a photo of any size.
 export const MOST_PX = 512;
 const JPEG_QUALITY = 0.85;
 
