@@ -16,6 +16,7 @@ from gateway.adapters.qdrant_cluster_filter import to_condition, to_filter
 from gateway.adapters.qdrant_paging import (
     RRF_K,
     Window,
+    candidates,
     second_stage,
     words,
 )
@@ -106,23 +107,23 @@ def search_request(
 
 
 def _stages(plan: SearchPlan, window: Window) -> models.Prefetch:
-    """The legs, fused; then the second stage on the best of them; then the boosts."""
-    legs = _legs(plan, window)
+    """The legs, fused; then the second stage on what they found; then the boosts."""
+    legs, limit = _legs(plan, window), candidates(plan, window)
     stage = legs[0]
     if len(legs) > 1:
-        stage = models.Prefetch(limit=window.leg_points, query=_fusion(plan), prefetch=legs)
+        stage = models.Prefetch(limit=limit, query=_fusion(plan), prefetch=legs)
     second = second_stage(plan, window)
     if second is not None:
         stage = models.Prefetch(
-            limit=window.leg_points,
-            query=_second(second, window),
+            limit=limit,
+            query=_second(second, limit),
             using=IMAGE,
             prefetch=[stage],
             score_threshold=plan.min_score if isinstance(second, Rescore) else None,
             params=_EXACT,
         )
     if plan.boosts:
-        stage = models.Prefetch(limit=window.leg_points, query=_formula(plan), prefetch=[stage])
+        stage = models.Prefetch(limit=limit, query=_formula(plan), prefetch=[stage])
     return stage
 
 
@@ -167,13 +168,13 @@ def _fusion(plan: SearchPlan) -> models.RrfQuery | models.FusionQuery:
     return models.RrfQuery(rrf=models.Rrf(k=RRF_K, weights=values))
 
 
-def _second(second: Rescore | Diversify, window: Window) -> models.NearestQuery:
+def _second(second: Rescore | Diversify, limit: int) -> models.NearestQuery:
     vector = second.vector.tolist()
     match second:
         case Rescore():
             return models.NearestQuery(nearest=vector)
         case Diversify(diversity=diversity):
-            mmr = models.Mmr(diversity=diversity, candidates_limit=window.leg_points)
+            mmr = models.Mmr(diversity=diversity, candidates_limit=limit)
             return models.NearestQuery(nearest=vector, mmr=mmr)
 
 

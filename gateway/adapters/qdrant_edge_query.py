@@ -16,6 +16,7 @@ from gateway.adapters.qdrant_edge_filter import to_condition, to_filter
 from gateway.adapters.qdrant_paging import (
     RRF_K,
     Window,
+    candidates,
     second_stage,
     words,
 )
@@ -107,22 +108,22 @@ def search_request(
 
 
 def _stages(plan: SearchPlan, window: Window) -> edge.Prefetch:
-    """The legs, fused; then the second stage on the best of them; then the boosts."""
-    legs = _legs(plan, window)
+    """The legs, fused; then the second stage on what they found; then the boosts."""
+    legs, limit = _legs(plan, window), candidates(plan, window)
     stage = legs[0]
     if len(legs) > 1:
-        stage = edge.Prefetch(limit=window.leg_points, query=_fusion(plan), prefetches=legs)
+        stage = edge.Prefetch(limit=limit, query=_fusion(plan), prefetches=legs)
     second = second_stage(plan, window)
     if second is not None:
         stage = edge.Prefetch(
-            limit=window.leg_points,
-            query=_second(second, window),
+            limit=limit,
+            query=_second(second, limit),
             prefetches=[stage],
             score_threshold=plan.min_score if isinstance(second, Rescore) else None,
             params=_EXACT,
         )
     if plan.boosts:
-        stage = edge.Prefetch(limit=window.leg_points, query=_formula(plan), prefetches=[stage])
+        stage = edge.Prefetch(limit=limit, query=_formula(plan), prefetches=[stage])
     return stage
 
 
@@ -165,13 +166,13 @@ def _fusion(plan: SearchPlan) -> edge.Fusion:
     return edge.Fusion.Rrf(k=RRF_K, weights=values)  # type: ignore[return-value]  # as above
 
 
-def _second(second: Rescore | Diversify, window: Window) -> edge.Query | edge.Mmr:
+def _second(second: Rescore | Diversify, limit: int) -> edge.Query | edge.Mmr:
     vector = second.vector.tolist()
     match second:
         case Rescore():
             return edge.Query.Nearest(vector, IMAGE)
         case Diversify(diversity=diversity):
-            return edge.Mmr(vector, 1.0 - diversity, window.leg_points, IMAGE)
+            return edge.Mmr(vector, 1.0 - diversity, limit, IMAGE)
 
 
 def _formula(plan: SearchPlan) -> edge.Formula:

@@ -11,9 +11,11 @@ Here a search reads windows of a fixed sequence that does not depend on the page
 the items of the first window, then what the second has that the first has not, and so on. Every
 page is a slice of that one list, so pages neither repeat nor skip.
 
-A second stage and boosts order the candidates of each window. The first two windows have the same
-candidates, so LEG_POINTS of each leg compete for the first pages; those of a deeper window follow
-them. A diversified search has a first window of its own, and what follows it is not diversified.
+A second stage and boosts order the candidates of each window: all that the legs found, for a limit
+between them would cut through equal fused scores, here or there from one request to the next. The
+first two windows have the same candidates, so LEG_POINTS of each leg compete for the first pages;
+those of a deeper window follow them. A diversified search has a first window of its own, and what
+follows it is not diversified.
 """
 
 from __future__ import annotations
@@ -42,8 +44,8 @@ GROWTH = 4
 # search read the whole collection to find out that there are no more.
 RESULT_SET_POINTS = LEG_POINTS * GROWTH
 
-# Maximal marginal relevance compares every candidate with every hit above it: to put 128 of 256
-# numbers in order took the edge 5 ms of CPU, 256 took 15 ms.
+# The candidates of a diversified search, of both legs together. Each is compared with every hit
+# above it: to put 128 of 256 numbers in order took the edge 5 ms of CPU, 256 took 15 ms.
 DIVERSE_POINTS = 128
 
 # Further members of a group that a hit names.
@@ -89,6 +91,11 @@ def payload_keys(plan: SearchPlan) -> list[str] | None:
     return list(dict.fromkeys(("id", "pictures", payloads.POINT_KEY, *plan.fields, *grouping)))
 
 
+def candidates(plan: SearchPlan, window: Window) -> int:
+    """How many points the legs can find together: no stage after them cuts off any."""
+    return _legs(plan) * window.leg_points
+
+
 def second_stage(plan: SearchPlan, window: Window) -> Rescore | Diversify | None:
     """The plan's second stage, as far as it reaches this deep."""
     deep = window.leg_points > DIVERSE_POINTS
@@ -121,8 +128,8 @@ class Pager:
 
     def add(self, window: Window, points: Sequence[Scored]) -> None:
         """Takes what the store gave for `window`, best first."""
-        # No leg can have been cut short when even their union is smaller than what was asked.
-        self._exhausted = len(points) < window.points
+        # A leg that was cut short has given `leg_points`, and their union is no smaller.
+        self._exhausted = len(points) < min(window.points, window.leg_points)
         if isinstance(second_stage(self._plan, window), Diversify):
             points = _settled(points)
         else:
@@ -196,9 +203,13 @@ def _settled(points: Sequence[Scored]) -> list[Scored]:
     return [waiting[point.score].pop() for point in points]
 
 
+def _legs(plan: SearchPlan) -> int:
+    return (plan.dense is not None) + (words(plan) is not None)
+
+
 def _sequence(plan: SearchPlan) -> Iterator[Window]:
     if isinstance(plan.second, Diversify):
-        yield Window(DIVERSE_POINTS, DIVERSE_POINTS)
+        yield Window(DIVERSE_POINTS // _legs(plan), DIVERSE_POINTS)
     else:
         yield Window(LEG_POINTS, FIRST_WINDOW_POINTS)
     points = LEG_POINTS
