@@ -47,12 +47,14 @@ class WatchedConnection(Generic[C]):
         self._close = close
         self.current = connect()
         self.away = False
+        self._closed = False
         self._looking: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
 
     def suspect(self) -> None:
         """A call failed as if the server were away: have a look, if nobody is looking already."""
-        if self._looking is None or self._looking.done():
+        # A call that fails because of `close` is no reason to look.
+        if not self._closed and (self._looking is None or self._looking.done()):
             self._looking = asyncio.get_running_loop().create_task(self._look())
 
     async def _look(self) -> None:
@@ -80,6 +82,7 @@ class WatchedConnection(Generic[C]):
 
     async def close(self) -> None:
         """Closes what is open, at once."""
+        self._closed = True
         for task in (self._looking, *self._leaving):
             if task is not None:
                 task.cancel()

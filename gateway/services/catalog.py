@@ -183,6 +183,8 @@ async def _to_its_end(work: Coroutine[None, None, T]) -> T:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # nobody is left to hear of it, and asyncio would call it a fault
         raise
 
 

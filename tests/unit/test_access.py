@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ from gateway.api.http_api import create_app
 from gateway.api.v1 import lookalike_pb2 as pb
 from gateway.api.v1 import lookalike_pb2_grpc
 from gateway.domain.access import Key, Scope, parse_keys
-from gateway.domain.errors import Forbidden, Overloaded, Unauthorized
+from gateway.domain.errors import BackendUnavailable, Forbidden, Overloaded, Unauthorized
 from gateway.services.access import Access, Rate, TokenBucket
 from tests.shop import LIMITS, Shop
 
@@ -351,3 +352,19 @@ async def test_each_search_of_a_stream_counts(shop: Shop) -> None:
     # The stream itself was the first call.
     assert sum(bool(answer.response.hits) for answer in answers) == 3
     assert {a.error.reason for a in answers if not a.response.hits} == {"overloaded"}
+
+
+async def test_no_key_picture_or_query_is_in_the_log(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with client(shop, EACH) as http:
+        for shown in (SECRETS[Scope.SEARCH], "a secret of nobody"):
+            for query in ({"text": "a very private wish"}, {"image": "bm90IGEgcGljdHVyZQ=="}):
+                body = {"query": [query]}
+                await http.post("/v1/search", json=body, headers=showing(shown))
+        shop.inference.failing = BackendUnavailable("Triton cannot be reached")
+        body = {"query": [{"text": "another private wish"}]}
+        await http.post("/v1/search", json=body, headers=showing(SECRETS[Scope.SEARCH]))
+    for private in ("private wish", "bm90IGEgcGljdHVyZQ", "not a picture", *SECRETS.values()):
+        assert private not in caplog.text
