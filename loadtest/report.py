@@ -112,7 +112,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _by_kind(run)
     if run.model == "open":
         yield ""
-        lag = run.record.lag.percentile_ms(99)
+        lag = run.record.lag(run.seconds).percentile_ms(99)
         yield "Latency counts from the time at which a request was due; 99 of 100 were sent"
         yield f"less than {lag:.1f} ms later."
     if report.steps:
