@@ -42,6 +42,7 @@ class LoadRun:
         self.record = Record()
         self.started = datetime.now(UTC)
         self.pictures = ""
+        self.ran_s = 0.0
         self._workload: Workload | None = None
         self._fire, self._name = fire, name
         self._streams = itertools.count()
@@ -80,6 +81,7 @@ class LoadRun:
 
     def end_arrivals(self) -> None:
         """Nothing falls due any more; what is under way is finished."""
+        self.ran_s = self.now()
         if self._pacing is not None:
             self._pacing.kill()
 

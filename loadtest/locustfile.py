@@ -135,6 +135,7 @@ def judge(environment: Any, **_: Any) -> None:  # noqa: ANN401 - locust's
             steps=environment.parsed_options.steps or None,
             step_seconds=environment.parsed_options.step_seconds,
             warm_up_s=environment.parsed_options.warm_up,
+            ran_s=load.ran_s,
             started=load.started.isoformat(timespec="seconds"),
             pictures=load.pictures,
             mix=shown_mix(options.mix),
@@ -230,6 +231,5 @@ class Plan(LoadTestShape):
         if plan is None or not terms:
             return False
         # What a step caused may still be under way, and workers report every three seconds.
-        over = int((at_s - REPORT_DELAY_S) // plan.seconds)
-        done = steps.measured(load.record, plan, terms)[: max(0, over)]
+        done = steps.measured(load.record, plan, terms, at_s - REPORT_DELAY_S)
         return len(done) >= BROKEN_STEPS and not any(s.held for s in done[-BROKEN_STEPS:])

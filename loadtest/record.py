@@ -136,6 +136,7 @@ class Run:
     steps: str | None
     step_seconds: int
     warm_up_s: int
+    ran_s: float
     started: str  # ISO 8601
     pictures: str  # a sentence
     mix: str

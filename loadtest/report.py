@@ -93,7 +93,7 @@ def judged(run: Run) -> Report:
             (),
             None,
         )
-    done = measured(run.record, StepPlan.parse(run.steps, run.step_seconds), terms)
+    done = measured(run.record, StepPlan.parse(run.steps, run.step_seconds), terms, run.ran_s)
     found = knee(done)
     return Report(run, knee_verdicts(found, terms), done, found)
 
