@@ -25,23 +25,15 @@ class LoadPlan(Protocol):
         """When that changes next."""
 
 
-def arrivals(
-    plan: LoadPlan, chance: random.Random, share: Callable[[], float] = lambda: 1.0
-) -> Iterator[float]:
-    """Times from the start, in seconds, of a Poisson process with the plan's rate times `share()`;
-    ends where the plan's load becomes 0.
-
-    `share` is read at each arrival: this process's part of the load.
-    """
+def arrivals(plan: LoadPlan, chance: random.Random) -> Iterator[float]:
+    """Times from the start, in seconds, of a Poisson process with the plan's rate; ends where the
+    plan's load becomes 0."""
     at_s = 0.0
-    while (load := plan.load_at(at_s)) > 0:
-        rate = load * share()
-        change_s = plan.next_change_s(at_s)
-        # A process without users has no part in it; it asks again soon.
-        due_s = at_s + chance.expovariate(rate) if rate > 0 else min(at_s + 0.1, change_s)
+    while (rate := plan.load_at(at_s)) > 0:
+        due_s, change_s = at_s + chance.expovariate(rate), plan.next_change_s(at_s)
         # The exponential law has no memory: what lies behind a change is drawn anew with its rate.
         at_s = min(due_s, change_s)
-        if rate > 0 and due_s < change_s:
+        if due_s < change_s:
             yield at_s
 
 
@@ -59,12 +51,18 @@ def pace(
     now: Callable[[], float],
     sleep: Callable[[float], None],
     put: Callable[[float], None],
+    mine: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Hands each time over when it has come, with the time itself, however late that may be."""
+    """Hands each time over when it has come, with the time itself, however late that may be.
+
+    Only if it is `mine`: of the processes of a distributed run each draws all of the load and
+    keeps its part. A Poisson process thinned by chance is one still.
+    """
     for due_s in due_times:
         if (early_s := due_s - now()) > 0:
             sleep(early_s)
-        put(due_s)
+        if mine():
+            put(due_s)
 
 
 def measure(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +21,7 @@ from loadtest.record import NOT_SENT, REFUSED, Record
 from loadtest.workload import Ask, Workload
 
 # How long a free slot waits for a request before it looks whether the test has ended.
-IDLE_S = 0.5
+IDLE_S = 1.0
 
 
 class RequestFailed(Exception):
@@ -28,24 +29,27 @@ class RequestFailed(Exception):
 
 
 class LoadRun:
-    """`fire` is locust's request event; `users` counts this process's users; `name` tells this
-    process from the others of a distributed run."""
+    """`fire` is locust's request event; `name` tells this process from the others of a distributed
+    run."""
 
     def __init__(
         self,
         options: LoadOptions,
         fire: Callable[..., None],
-        users: Callable[[], int],
         name: Callable[[], str],
     ) -> None:
         self.options = options
         self.record = Record()
         self.started = datetime.now(UTC)
         self.pictures = ""
+        self.ran_s = 0.0
         self._workload: Workload | None = None
-        self._fire, self._users, self._name = fire, users, name
+        self._fire, self._name = fire, name
         self._streams = itertools.count()
-        self._due: Queue[tuple[float, Ask]] = Queue()
+        # By protocol: an arrival is given to one before it is known who is free, so that both are
+        # asked alike.
+        self._due: defaultdict[str, Queue[tuple[float, Ask]]] = defaultdict(Queue)
+        self._slots: Counter[str] = Counter()
         self._pacing: Any = None
         self._start = time.perf_counter()
 
@@ -68,7 +72,7 @@ class LoadRun:
         self.record = Record()
         self.started = datetime.now(UTC)
         self._streams = itertools.count()
-        self._due = Queue()
+        self._due.clear()
         self._start = time.perf_counter()
         if self._workload is not None:
             self.prepare()
@@ -77,26 +81,33 @@ class LoadRun:
 
     def end_arrivals(self) -> None:
         """Nothing falls due any more; what is under way is finished."""
+        self.ran_s = self.now()
         if self._pacing is not None:
             self._pacing.kill()
 
     def finish(self) -> None:
         """Counts what was due and found no free slot until the end."""
-        while not self._due.empty():
-            due_s, ask = self._due.get_nowait()
-            self._count(ask, "open", NOT_SENT, due_s, self.now() - due_s)
+        for protocol, due in self._due.items():
+            while not due.empty():
+                due_s, ask = due.get_nowait()
+                self._count(ask, protocol, NOT_SENT, due_s, self.now() - due_s)
 
-    def stream(self) -> Iterator[Ask]:
-        """The requests of one user of the closed model."""
+    def join(self, protocol: str) -> Iterator[Ask]:
+        """A user comes; its requests, in the closed model."""
         assert self._workload is not None
+        self._slots[protocol] += 1
         return self._workload.stream(f"{self._name()}/{next(self._streams)}")
+
+    def leave(self, protocol: str) -> None:
+        """A user goes."""
+        self._slots[protocol] -= 1
 
     def serve(self, caller: Caller, asks: Iterator[Ask]) -> None:
         """Sends the next request: in the open model the one that has waited longest (or none, after
         IDLE_S), in the closed model the next of `asks`, after a pause."""
         if self.options.is_open:
             try:
-                due_s, ask = self._due.get(timeout=IDLE_S)
+                due_s, ask = self._due[caller.protocol].get(timeout=IDLE_S)
             except Empty:
                 return
         else:
@@ -115,7 +126,7 @@ class LoadRun:
             return answer.outcome
 
         measured = measure(due_s, self.now, self.options.timeout_s, send)
-        self.record.lag.add(measured.lag_s * 1000)
+        self.record.add_lag(int(due_s), measured.lag_s * 1000)
         self._count(ask, caller.protocol, measured.outcome, due_s, measured.latency_s, size_bytes)
 
     def _count(
@@ -136,9 +147,14 @@ class LoadRun:
     def _pace(self, workload: Workload) -> None:
         asks = workload.stream(f"{self._name()}/open")
         chance = random.Random(f"{self.options.seed}/{self._name()}/arrivals")
-        times = arrivals(self.options.plan, chance, self._share)
-        pace(times, self.now, gevent.sleep, lambda due_s: self._due.put((due_s, next(asks))))
+        times = arrivals(self.options.plan, chance)
 
-    def _share(self) -> float:
-        """This process's part of the load: that of the slots which it has."""
-        return min(1.0, self._users() / self.options.in_flight)
+        def put(due_s: float) -> None:
+            [protocol] = chance.choices(list(self._slots), list(self._slots.values()))
+            self._due[protocol].put((due_s, next(asks)))
+
+        def mine() -> bool:
+            # A process has the part of the load for which it has slots.
+            return chance.random() * self.options.in_flight < self._slots.total()
+
+        pace(times, self.now, gevent.sleep, put, mine)

@@ -42,6 +42,7 @@ log = logging.getLogger("loadtest")
 BROKEN_STEPS = 2
 REPORT_DELAY_S = 5.0
 MAX_CONNECTIONS = 10_000
+SPAWN_RATE = 100.0  # users a second; locust advises against more
 
 events.init_command_line_parser.add_listener(add_arguments)
 
@@ -55,7 +56,6 @@ def set_up(environment: Any, **_: Any) -> None:  # noqa: ANN401 - locust's, whic
         environment.load = load = LoadRun(
             options,
             environment.events.request.fire,
-            lambda: runner.user_count,
             lambda: str(getattr(runner, "worker_index", 0)),
         )
         if not isinstance(runner, MasterRunner):
@@ -135,6 +135,7 @@ def judge(environment: Any, **_: Any) -> None:  # noqa: ANN401 - locust's
             steps=environment.parsed_options.steps or None,
             step_seconds=environment.parsed_options.step_seconds,
             warm_up_s=environment.parsed_options.warm_up,
+            ran_s=load.ran_s,
             started=load.started.isoformat(timespec="seconds"),
             pictures=load.pictures,
             mix=shown_mix(options.mix),
@@ -158,8 +159,12 @@ class Shopper(User):
     def on_start(self) -> None:
         """Takes a stream of requests."""
         self.load: LoadRun = self.environment.load
-        self.asks: Iterator[Ask] = self.load.stream()
         self.caller: Caller = self.make_caller()
+        self.asks: Iterator[Ask] = self.load.join(self.caller.protocol)
+
+    def on_stop(self) -> None:
+        """Goes."""
+        self.load.leave(self.caller.protocol)
 
     def make_caller(self) -> Caller:
         """How this user sends requests."""
@@ -219,13 +224,12 @@ class Plan(LoadTestShape):
         if not users or self._past_the_knee(load, at_s):
             return None
         at_once = load.options.is_open or load.options.steps
-        return users, float(users) if at_once else float(parsed.spawn_rate or 1)
+        return users, SPAWN_RATE if at_once else float(parsed.spawn_rate or 1)
 
     def _past_the_knee(self, load: LoadRun, at_s: float) -> bool:
         plan, terms = load.options.steps, load.options.terms
         if plan is None or not terms:
             return False
         # What a step caused may still be under way, and workers report every three seconds.
-        over = int((at_s - REPORT_DELAY_S) // plan.seconds)
-        done = steps.measured(load.record, plan, terms)[: max(0, over)]
+        done = steps.measured(load.record, plan, terms, at_s - REPORT_DELAY_S)
         return len(done) >= BROKEN_STEPS and not any(s.held for s in done[-BROKEN_STEPS:])

@@ -39,8 +39,9 @@ def command(
         Path | None, typer.Option(help="The shop's catalogue, as for `lookalike index`.")
     ] = None,
     catalog_pictures: Annotated[
-        Path, typer.Option(help="With --catalog: the folder of its pictures.")
-    ] = Path(),
+        Path | None,
+        typer.Option(help="The folder of its pictures; without --catalog, where to draw them."),
+    ] = None,
     jobs: Annotated[int, typer.Option(help="Processes.", min=1)] = os.cpu_count() or 1,
 ) -> None:
     """Make JPEGs for a load test, from the sample catalogue or from the shop's own."""
@@ -49,7 +50,7 @@ def command(
     except ValueError as exc:
         raise typer.BadParameter(str(exc), param_hint="--sizes") from exc
     folder.mkdir(parents=True, exist_ok=True)
-    source = catalog_pictures if catalog else folder / "drawings"
+    source = catalog_pictures or (catalog.parent if catalog else folder / "drawings")
     items = _own(catalog, source) if catalog else _sample(source)
     try:
         wanted = _unless_another(PictureFolder(folder, seed, shares, tuple(map(_entry, items)), ()))

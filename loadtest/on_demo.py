@@ -7,6 +7,7 @@ Options are locust's and this project's own; they come after the ones below and 
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 
 FOLDER = Path(".lookalike/load")
 PICTURES = FOLDER / "pictures"
+SHOP = FOLDER / "shop"
 PICTURE_COUNT = 200
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 
@@ -75,10 +77,14 @@ def locust(addresses: Addresses, options: Sequence[str]) -> list[str]:
 def main(options: Sequence[str]) -> int:
     """Runs it all; locust's exit code."""
     make = [sys.executable, "-m", "loadtest.make_pictures", "--out", str(PICTURES)]
-    subprocess.run([*make, "--count", str(PICTURE_COUNT)], check=True)
-    with demo(FOLDER / "shop") as addresses:
+    # Drawn where the demo looks for them.
+    drawn = ["--catalog-pictures", str(SHOP / "pictures")]
+    subprocess.run([*make, *drawn, "--count", str(PICTURE_COUNT)], check=True)
+    with demo(SHOP) as addresses:
         return subprocess.run(locust(addresses, options), check=False).returncode
 
 
 if __name__ == "__main__":
+    # However it ends, what it started ends too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main(sys.argv[1:]))

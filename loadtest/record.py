@@ -52,23 +52,35 @@ class Record:
 
     def __init__(self) -> None:
         self._cells: dict[tuple[int, str, str], Histogram] = {}
-        self.lag = Histogram()
+        self._lags: dict[int, Histogram] = {}
 
     def add(self, second: int, kind: str, outcome: str, ms: float) -> None:
         """Counts one request."""
         self._cells.setdefault((second, kind, outcome), Histogram()).add(ms)
 
+    def add_lag(self, second: int, ms: float) -> None:
+        """Counts how late one was sent."""
+        self._lags.setdefault(second, Histogram()).add(ms)
+
+    def lag(self, seconds: range) -> Histogram:
+        """How late the requests of some seconds were sent."""
+        total = Histogram()
+        for second in seconds:
+            total.merge(self._lags.get(second, Histogram()))
+        return total
+
     def merge(self, other: Record) -> None:
         """Adds another's counts to this one."""
         for key, latencies in other._cells.items():
             self._cells.setdefault(key, Histogram()).merge(latencies)
-        self.lag.merge(other.lag)
+        for second, lags in other._lags.items():
+            self._lags.setdefault(second, Histogram()).merge(lags)
 
     def taken(self) -> Record:
         """What was counted since the last time, which this record then forgets."""
         part = Record()
-        part._cells, part.lag = self._cells, self.lag
-        self._cells, self.lag = {}, Histogram()
+        part._cells, part._lags = self._cells, self._lags
+        self._cells, self._lags = {}, {}
         return part
 
     @property
@@ -100,7 +112,8 @@ class Record:
     def to_json(self) -> dict[str, Any]:
         """Everything, with keys that JSON and msgpack take."""
         cells = [[*key, latencies.to_json()] for key, latencies in self._cells.items()]
-        return {"cells": cells, "lag": self.lag.to_json()}
+        lags = [[second, lags.to_json()] for second, lags in self._lags.items()]
+        return {"cells": cells, "lags": lags}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Record:
@@ -108,7 +121,7 @@ class Record:
         made = cls()
         for second, kind, outcome, latencies in data["cells"]:
             made._cells[second, kind, outcome] = Histogram.from_json(latencies)
-        made.lag = Histogram.from_json(data["lag"])
+        made._lags = {second: Histogram.from_json(lags) for second, lags in data["lags"]}
         return made
 
 
@@ -123,6 +136,7 @@ class Run:
     steps: str | None
     step_seconds: int
     warm_up_s: int
+    ran_s: float
     started: str  # ISO 8601
     pictures: str  # a sentence
     mix: str

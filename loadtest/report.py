@@ -93,7 +93,7 @@ def judged(run: Run) -> Report:
             (),
             None,
         )
-    done = measured(run.record, StepPlan.parse(run.steps, run.step_seconds), terms)
+    done = measured(run.record, StepPlan.parse(run.steps, run.step_seconds), terms, run.ran_s)
     found = knee(done)
     return Report(run, knee_verdicts(found, terms), done, found)
 
@@ -112,7 +112,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _by_kind(run)
     if run.model == "open":
         yield ""
-        lag = run.record.lag.percentile_ms(99)
+        lag = run.record.lag(run.seconds).percentile_ms(99)
         yield "Latency counts from the time at which a request was due; 99 of 100 were sent"
         yield f"less than {lag:.1f} ms later."
     if report.steps:

@@ -12,6 +12,9 @@ from loadtest.slo import KNEE, Term, Verdict, judge
 # The first part of a step is the step before it, still draining.
 SETTLE = 0.2
 
+# Locust's shape and its workers start their clocks one after the other.
+CLOCKS_APART_S = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class StepPlan:
@@ -111,13 +114,12 @@ class Knee:
     unsteady: bool = False
 
 
-def measured(record: Record, plan: StepPlan, slo: tuple[Term, ...]) -> list[Step]:
-    """The steps that were run to their end."""
+def measured(record: Record, plan: StepPlan, slo: tuple[Term, ...], ran_s: float) -> list[Step]:
+    """The steps of a run that lasted `ran_s`, but for one that was cut short."""
     done = []
-    last_second = record.seconds.stop
     for number in range(plan.count):
         window = plan.window(number)
-        if window.stop > last_second + 1:
+        if window.stop > ran_s + CLOCKS_APART_S:
             break
         verdicts = judge(slo, functools.partial(record.tally, seconds=window))
         step = Step(plan.load(number), len(window), record.tally(None, window), verdicts)

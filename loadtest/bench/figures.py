@@ -28,14 +28,15 @@ class Figure:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table whose columns are aligned for terminals too."""
+    """A Markdown table that is aligned for terminals too; the first column to the left."""
     widths = [max(len(row[n]) for row in (head, *rows)) for n in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:
-        padded = (f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+        padded = [f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True)]
+        padded[0] = f"{cells[0]:<{widths[0]}}"
         return f"| {' | '.join(padded)} |"
 
-    rule = f"|{'|'.join('-' * (width + 1) + ':' for width in widths)}|"
+    rule = "|" + "-" * (widths[0] + 2) + "".join(f"|{'-' * (w + 1)}:" for w in widths[1:]) + "|"
     return [line(head), rule, *map(line, rows)]
 
 

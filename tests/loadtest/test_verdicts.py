@@ -130,7 +130,7 @@ def test_what_is_no_plan_is_refused(text: str) -> None:
 def steps_of(*milliseconds: float, slo: str = "p99=150ms,errors=1%") -> list[Step]:
     """Five seconds of each latency, the first of each much slower."""
     seconds = [(ms * (9 if n == 0 else 1), 0, 0) for ms in milliseconds for n in range(5)]
-    return measured(record(*seconds), PLAN, parse(slo))
+    return measured(record(*seconds), PLAN, parse(slo), len(seconds))
 
 
 def test_a_steps_first_seconds_are_the_step_before() -> None:
@@ -140,7 +140,7 @@ def test_a_steps_first_seconds_are_the_step_before() -> None:
 
 def test_a_step_that_was_cut_short_is_none() -> None:
     seconds = [(20.0, 0, 0)] * 7
-    assert [s.load for s in measured(record(*seconds), PLAN, parse("p99=1s"))] == [20]
+    assert [s.load for s in measured(record(*seconds), PLAN, parse("p99=1s"), 7)] == [20]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_the_knee_is_the_least_load_that_breaks_the_slo(
 
 def test_errors_break_a_step_too() -> None:
     seconds = [(20.0, 0, 0)] * 5 + [(20.0, 0, 5)] * 5
-    assert knee(measured(record(*seconds), PLAN, parse("p99=1s,errors=1%"))) == Knee(20, 40)
+    assert knee(measured(record(*seconds), PLAN, parse("p99=1s,errors=1%"), 10)) == Knee(20, 40)
 
 
 @pytest.mark.parametrize(("slo", "held"), [("knee=60", True), ("knee=61", False), ("", True)])
@@ -173,7 +173,8 @@ def test_a_knee_can_be_asked_for(slo: str, held: bool) -> None:
 def run_of(made: Record, slo: str, steps: str | None = None) -> Run:
     return Run(
         record=made, model="open", offered="20 to 100 requests a second", slo=slo, steps=steps,
-        step_seconds=5, warm_up_s=0, started="2026-11-23T12:00:00+00:00", mix="image=40,text=60",
+        step_seconds=5, warm_up_s=0, ran_s=float(made.seconds.stop),
+        started="2026-11-23T12:00:00+00:00", mix="image=40,text=60",
         pictures="200: 60 thumbnail (30 kB), 80 vga (100 kB), 40 2mp (600 kB), 20 phone (4,157 kB)",
     )  # fmt: skip
 
