@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-.PHONY: help demo load bench test test-quick lint browser screenshots proto format clean
+.PHONY: help demo load bench test test-quick test-timing lint browser screenshots proto format clean
 
 help:
 	@echo "make demo               Triton, index and gateway on a sample shop, on port 8080"
@@ -13,6 +13,7 @@ help:
 	@echo "make bench              what the gateway itself costs; table in .lookalike/bench"
 	@echo "make test               lint, types, import contracts, all tests (real Triton included)"
 	@echo "make test-quick         the same without the slow tests"
+	@echo "make test-timing        overload by the clock, on a machine that does nothing else"
 	@echo "make screenshots        the pictures in docs/screenshots, taken of the running demo"
 	@echo "make format             put the code into the project's format"
 
@@ -29,7 +30,11 @@ test: lint browser
 	$(BIN)/pytest $(ARGS)
 
 test-quick: lint
-	$(BIN)/pytest -m "not slow" $(ARGS)
+	$(BIN)/pytest -m "not slow and not timing" $(ARGS)
+
+# Overload and deadlines by the clock: for a machine that does nothing else.
+test-timing: $(VENV)/.test
+	$(BIN)/pytest -m timing $(ARGS)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

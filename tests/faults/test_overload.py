@@ -8,7 +8,7 @@ from tests.faults.overload import DEADLINE_S, overload
 from tests.faults.scene import GRACE_S
 
 
-@pytest.mark.slow
+@pytest.mark.timing
 @pytest.mark.parametrize(("times", "share"), [(2.0, 0.9), (5.0, 0.75)], ids=["twice", "five-fold"])
 async def test_an_overload_costs_little_of_what_can_be_done(times: float, share: float) -> None:
     found = await overload(times)

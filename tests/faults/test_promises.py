@@ -78,6 +78,7 @@ async def asked(shop: Running, deadline_s: float) -> list[tuple[int, float]]:
     return answers
 
 
+@pytest.mark.timing
 async def test_a_model_that_hangs_costs_the_deadline_and_no_more(tmp_path: Path) -> None:
     async with shop_on_a_stub(tmp_path) as (shop, stub):
         before = len(asyncio.all_tasks())
