@@ -5,8 +5,8 @@ neighbours, a cloud's metadata service. Checking a URL is not enough, since a na
 anything, and to something else a moment later. So the check is where the connection is made: a
 name is resolved once, all its addresses are checked, and the connection goes to one of those.
 
-(`httpx-secure` 2.0 connects to an address first and checks it then. Hence these lines, on httpcore's
-public interface.)
+(`httpx-secure` 2.0 connects to an address first and checks it then. Hence these lines, on
+httpcore's public interface.)
 """
 
 from __future__ import annotations
