@@ -80,6 +80,8 @@ async def asked(shop: Running, deadline_s: float) -> list[tuple[int, float]]:
 
 async def test_a_model_that_hangs_costs_the_deadline_and_no_more(tmp_path: Path) -> None:
     async with shop_on_a_stub(tmp_path) as (shop, stub):
+        await asked(shop, 5.0)  # so that opening connections is not what is measured
+        stub.calls = 0
         before = len(asyncio.all_tasks())
         stub.let_through.clear()
         answers = await asked(shop, 0.3)
@@ -87,7 +89,8 @@ async def test_a_model_that_hangs_costs_the_deadline_and_no_more(tmp_path: Path)
         for _ in range(stub.calls):
             await asyncio.wait_for(stub.left.acquire(), 1.0)
         assert time.monotonic() - ended < 0.1  # the server sees its requests cancelled
-        assert {code for code, _ in answers} == {504}
+        # When nothing is worked off any more, only a few are let in to see whether it still is so.
+        assert {504} <= {code for code, _ in answers} <= {429, 504}
         assert max(seconds for _, seconds in answers) < 0.3 + GRACE_S
         stub.let_through.set()
         await shop.http.aclose()
