@@ -34,7 +34,7 @@ from tests.faults.scene import (
 from tests.faults.triton_stub import TritonStub, triton_stub
 
 MANY = 200
-AT_ONCE = 20
+AT_ONCE = 8
 TEXT: Body = {"query": [{"text": "red"}], "limit": 5}
 
 
