@@ -34,7 +34,7 @@ from tests.faults.scene import (
 from tests.faults.triton_stub import TritonStub, triton_stub
 
 MANY = 200
-AT_ONCE = 20
+AT_ONCE = 8
 TEXT: Body = {"query": [{"text": "red"}], "limit": 5}
 
 
@@ -65,9 +65,9 @@ async def in_time(shop: Running, number: int, deadline_s: float) -> tuple[int, f
     return response.status_code, time.monotonic() - start
 
 
-async def asked(shop: Running, deadline_s: float) -> list[tuple[int, float]]:
+async def asked(shop: Running, deadline_s: float, first: int = 0) -> list[tuple[int, float]]:
     """MANY requests, a few at once: the clients run on the gateway's own core here."""
-    left = list(range(MANY))
+    left = list(range(first, first + MANY))
     answers: list[tuple[int, float]] = []
 
     async def client() -> None:
@@ -81,6 +81,8 @@ async def asked(shop: Running, deadline_s: float) -> list[tuple[int, float]]:
 @pytest.mark.timing
 async def test_a_model_that_hangs_costs_the_deadline_and_no_more(tmp_path: Path) -> None:
     async with shop_on_a_stub(tmp_path) as (shop, stub):
+        await asked(shop, 5.0, first=MANY)  # so that opening connections is not what is measured
+        stub.calls = 0
         before = len(asyncio.all_tasks())
         stub.let_through.clear()
         answers = await asked(shop, 0.3)
@@ -88,7 +90,8 @@ async def test_a_model_that_hangs_costs_the_deadline_and_no_more(tmp_path: Path)
         for _ in range(stub.calls):
             await asyncio.wait_for(stub.left.acquire(), 1.0)
         assert time.monotonic() - ended < 0.1  # the server sees its requests cancelled
-        assert {code for code, _ in answers} == {504}
+        # When nothing is worked off any more, only a few are let in to see whether it still is so.
+        assert {504} <= {code for code, _ in answers} <= {429, 504}
         assert max(seconds for _, seconds in answers) < 0.3 + GRACE_S
         stub.let_through.set()
         await shop.http.aclose()
