@@ -255,11 +255,15 @@ def test_a_gateway_from_outside_has_the_figures_of_the_search_in_process(
     inside = stand.numbers(tmp_path, RELEASE, "--queries", "60")
     with serving(stand.settings) as (_, url):
         outside = stand.numbers(tmp_path, RELEASE, "--queries", "60", "--gateway", url)
-        wrong = stand.run(OTHER, "--gateway", url)
-    assert outside["evaluation"] == inside["evaluation"]
+        both = stand.numbers(
+            tmp_path, RELEASE, "--queries", "60", "--gateway", url, "--against", OTHER
+        )
+        wrong = stand.run("nope", "--gateway", url)
+    assert outside["evaluation"] == both["evaluation"] == inside["evaluation"]
+    assert both["against"]["release"] == OTHER
     assert (outside["queries"], outside["beams"]) == (60, None)
     assert wrong.returncode == 1
-    assert f"answers with release {RELEASE}, not with {OTHER}" in wrong.stderr
+    assert "No collection of release 'nope' is kept here" in wrong.stderr
 
 
 def test_calibrating_writes_a_cutoff_for_each_kind(
