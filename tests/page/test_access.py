@@ -19,6 +19,12 @@ from tests.page.serving import Served, photo
 pytestmark = [pytest.mark.page, pytest.mark.slow]
 
 NARROW: ViewportSize = {"width": 320, "height": 640}
+# What fades or moves is done (what never ends is not waited for): half-faded
+# words have less contrast.
+AT_REST = """() => Promise.race([
+  Promise.allSettled(document.getAnimations().map((animation) => animation.finished)),
+  new Promise((done) => setTimeout(done, 1000)),
+]).then(() => null)"""
 GRAVE = ("serious", "critical")
 
 
@@ -59,6 +65,7 @@ def test_axe_finds_nothing_serious(
     # Colours that are on their way from one to another have no contrast to be measured.
     visit.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     state(visit)
+    visit.page.evaluate(AT_REST)
     found = [
         (violation["id"], violation["nodes"][0]["html"], violation["nodes"][0]["failureSummary"])
         for violation in Axe().run(visit.page).response["violations"]
@@ -72,6 +79,7 @@ def test_axe_finds_nothing_serious_in_an_error(visit: Visit, served_shop: Served
     visit.open("?like=hats%2Fred&q=")
     visit.open().show(photo("red"))
     expect(visit.page.locator("#trouble")).to_be_visible()
+    visit.page.evaluate(AT_REST)
     found = Axe().run(visit.page).response["violations"]
     assert [each["id"] for each in found if each["impact"] in GRAVE] == []
     visit.complaints.clear()
