@@ -43,7 +43,7 @@ from gateway.services.readiness import ReadinessCheck
 from gateway.services.release_build import ReleaseBuild
 from gateway.services.release_lifecycle import ReleaseLifecycle
 from gateway.services.remembered_inference import RememberedInference
-from gateway.services.search import Answered, Observer, SearchService, WithoutModel
+from gateway.services.search import Observer, SearchService, WithoutModel
 from gateway.services.shadow import MOST_AT_ONCE, Shadow
 from gateway.services.towers import Towers
 from gateway.settings import Settings, Store
@@ -152,13 +152,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             copies = searches.by(PinnedRelease(candidate), bulk, room)
             return await copies.search(query, deadline)
 
-        shadow = Shadow(ask, metrics)
+        shadow = Shadow(releases, ask, metrics)
         stack.push_async_callback(shadow.close)
-
-        def observe(answered: Answered) -> None:
-            candidate = releases.shadowing(answered.route, answered.by)
-            if candidate is not None:
-                shadow.submit(answered, candidate)
 
         towers = Towers(inference, control)
         build = ReleaseBuild(index, releases, writer, pictures, towers)
@@ -171,7 +166,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
                 releases,
                 encoder,
                 admission,
-                observe,
+                shadow.observe,
                 WithoutModel.WORDS_ALONE if settings.degrade else WithoutModel.REFUSE,
             ),
             catalog=catalog,

@@ -35,7 +35,7 @@ from gateway.services.part_vectors import PartVectors
 from gateway.services.readiness import ReadinessCheck
 from gateway.services.release_build import ReleaseBuild
 from gateway.services.release_lifecycle import ReleaseLifecycle
-from gateway.services.search import Answered, SearchService
+from gateway.services.search import SearchService
 from gateway.services.shadow import Shadow
 from gateway.services.towers import Towers
 from gateway.telemetry import Metrics
@@ -123,16 +123,13 @@ async def shop_on(
             asked = SearchService(PinnedRelease(by), vectors, index, lexical, room)
             return await asked.search(query, deadline)
 
-        shadow = Shadow(ask, metrics)
-
-        def observe(answered: Answered) -> None:
-            candidate = releases.shadowing(answered.route, answered.by)
-            if candidate is not None:
-                shadow.submit(answered, candidate)
+        shadow = Shadow(releases, ask, metrics)
 
         lifecycle = ReleaseLifecycle(index, releases, ColourFiles(load), build, towers, grace_s=0.0)
         gateway = Gateway(
-            search=SearchService(releases, vectors, index, lexical, admission, observe=observe),
+            search=SearchService(
+                releases, vectors, index, lexical, admission, observe=shadow.observe
+            ),
             catalog=catalog,
             pictures=ItemPictures(releases, index, pictures, LIMITS, workers),
             releases=releases,

@@ -169,10 +169,6 @@ class ClusterIndex:
             answer = await self._client.get_aliases()
         return to_aliases(answer.aliases)
 
-    async def active(self) -> str | None:
-        """See `CatalogIndex`."""
-        return (await self.aliases()).active
-
     async def _change(self, before: Aliases, after: Aliases, named: Sequence[str]) -> None:
         async with self._calling("moving the aliases"):
             for collection in named:  # a change of nothing would not say that it is not there

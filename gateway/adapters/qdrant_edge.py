@@ -146,10 +146,6 @@ class EdgeIndex:
         self._require_open()
         return self._folder.read_aliases()
 
-    async def active(self) -> str | None:
-        """See `CatalogIndex`."""
-        return (await self.aliases()).active
-
     async def upsert(self, collection: str, points: Sequence[Point]) -> None:
         """See `CatalogIndex`; about 9,000 points a second."""
         known = self._collection(collection)

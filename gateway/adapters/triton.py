@@ -72,9 +72,9 @@ _CHANNEL_OPTIONS = (
     ("grpc.keepalive_permit_without_calls", 1),
     # gRPC's own retries would turn shed load into more load.
     ("grpc.enable_retries", 0),
-    # All addresses behind a name (a headless service) share the load.
     # A fresh connection shall be one: gRPC would share it with the channel that is suspected.
     ("grpc.use_local_subchannel_pool", 1),
+    # All addresses behind a name (a headless service) share the load.
     ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
 )
 

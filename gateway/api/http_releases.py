@@ -17,7 +17,7 @@ from gateway.domain.trial import Trial
 from gateway.services.active_release import ActiveRelease
 from gateway.services.encoder import IMAGE_INPUT, TEXT_INPUT
 from gateway.services.release_build import BuildProgress
-from gateway.services.release_lifecycle import ReleaseStatus
+from gateway.services.release_status import ReleaseStatus
 
 router = APIRouter(
     prefix="/v1/releases",

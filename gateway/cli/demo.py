@@ -95,7 +95,7 @@ async def _run(
     once: bool,
 ) -> None:
     async with assemble(settings) as assembly:
-        release_id = asked or await assembly.index.active() or first
+        release_id = asked or (await assembly.index.aliases()).active or first
         with errors.status(f"loading the towers of {release_id}"):
             loaded = await assembly.gateway.releases.release(release_id)
             await assembly.towers.load(loaded.release)
@@ -114,7 +114,7 @@ async def _run(
 async def _fill(assembly: Assembly, release_id: str, items: list[SampleItem]) -> None:
     """Indexes the sample catalogue, unless all of it is there already and active."""
     info = await assembly.index.describe(release_id)
-    active = await assembly.index.active()
+    active = (await assembly.index.aliases()).active
     if info is not None and info.points == len(items) and active == release_id:
         try:
             assembly.gateway.releases.active()

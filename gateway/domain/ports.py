@@ -176,10 +176,6 @@ class CatalogIndex(Protocol):
         """Which collection plays which part."""
         ...
 
-    async def active(self) -> str | None:
-        """The name of the active collection, or None."""
-        ...
-
     async def upsert(self, collection: str, points: Sequence[Point]) -> None:
         """Writes points, durable when it returns. A point with the same id is replaced.
 

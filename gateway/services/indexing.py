@@ -75,7 +75,7 @@ class Indexing:
                 report.add(outcome)
             done(report.items)
         await self._index.optimize(into.collection.name)
-        if await self._index.active() is None and report.items > report.failed:
+        if (await self._index.aliases()).active is None and report.items > report.failed:
             await self._index.activate(into.collection.name)
         await self._releases.refresh()
         return report

@@ -79,6 +79,11 @@ class BuildProgress:
     seconds: float = 0.0
 
     @property
+    def running(self) -> bool:
+        """Whether it is still at work."""
+        return self.state in (BuildState.LOADING, BuildState.EMBEDDING, BuildState.INDEXING)
+
+    @property
     def rate(self) -> float:
         """Items a second."""
         return self.copied / self.seconds if self.seconds > 0 else 0.0

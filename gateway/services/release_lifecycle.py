@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Protocol
 
 from gateway.domain.errors import Conflict, LookalikeError, NotFound
-from gateway.domain.ports import (
-    Aliases,
-    CatalogIndex,
-    CollectionInfo,
-)
-from gateway.domain.release import Release
+from gateway.domain.ports import Aliases, CatalogIndex
 from gateway.domain.trial import Trial
 from gateway.services.active_release import FOLLOW_INTERVAL_S, ActiveRelease, ActiveReleases
 from gateway.services.collection_difference import difference
@@ -25,68 +18,16 @@ from gateway.services.release_build import (
     ReleaseBuild,
     differing,
 )
+from gateway.services.release_status import ReleaseFiles, ReleaseOverview, ReleaseStatus
 from gateway.services.towers import Towers
+
+log = logging.getLogger(__name__)
 
 LOOKS = 5
 LOOK_INTERVAL_S = 0.05
 # Before a collection is dropped, every gateway has noticed that it does not answer any more, and
 # the searches that were under way with it are done (a search has 2 s unless it asks for more).
 RETIRE_GRACE_S = 2 * FOLLOW_INTERVAL_S + 2.0
-
-
-class ReleaseState(StrEnum):
-    """What a release is at the moment."""
-
-    ACTIVE = "active"
-    PREVIOUS = "previous"  # answered before; kept in step to go back to
-    BUILDING = "building"
-    BUILT = "built"  # as many pictures as the active one has
-    INCOMPLETE = "incomplete"  # fewer: a build was interrupted, or pictures failed
-    EXPORTED = "exported"  # in the model repository, without a collection
-    UNUSABLE = "unusable"  # its files, or its collection, do not fit
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseStatus:
-    """One line of the list.
-
-    Attributes:
-        points: pictures in its collection; None without one.
-        made_at_s: when its collection was made, seconds since 1970.
-        evaluation: metric → mean of its last recorded evaluation, such as `recall@10`.
-        trial: the share of live searches that it gets, if it is tried.
-        build: the build of this process, if there was one since the start.
-        problem: why it is unusable.
-    """
-
-    id: str
-    state: ReleaseState
-    architecture: str | None = None
-    precision: str | None = None
-    dim: int | None = None
-    fingerprint: str | None = None
-    points: int | None = None
-    made_at_s: float | None = None
-    evaluation: Mapping[str, float] | None = None
-    trial: Trial | None = None
-    build: BuildProgress | None = None
-    problem: str | None = None
-
-
-class ReleaseFiles(Protocol):
-    """The model repository's manifests."""
-
-    def ids(self) -> tuple[str, ...]:
-        """The releases that there are, sorted."""
-        ...
-
-    def manifest(self, release_id: str) -> Release:
-        """One of them; NotFound or ReleaseInvalid."""
-        ...
-
-    def evaluation(self, release_id: str) -> Mapping[str, float] | None:
-        """The means of its last recorded evaluation, if there is one."""
-        ...
 
 
 class ReleaseLifecycle:
@@ -107,25 +48,20 @@ class ReleaseLifecycle:
         self._build = build
         self._towers = towers
         self._grace_s = grace_s
+        self._overview = ReleaseOverview(index, files)
         self._changing = asyncio.Lock()
         self._builds: dict[str, tuple[BuildProgress, asyncio.Task[None]]] = {}
 
     async def list(self) -> list[ReleaseStatus]:
-        """Every release of the repository, and every collection whose release is not there."""
-        aliases = await self._index.aliases()
-        collections = await self._index.collections()
-        exported = await asyncio.to_thread(self._files.ids)
-        active = None if aliases.active is None else await self._index.describe(aliases.active)
-        return [
-            await self._status(name, aliases, active) for name in sorted({*exported, *collections})
-        ]
+        """Every release, by id."""
+        return await self._overview.all(self._progress())
 
     async def status(self, release_id: str) -> ReleaseStatus:
-        """One of them; NotFound if neither the repository nor the index has it."""
-        for status in await self.list():
-            if status.id == release_id:
-                return status
-        raise NotFound(f"There is no release {release_id!r}.", field="release")
+        """One of them; NotFound if there is no such release."""
+        return await self._overview.one(release_id, self._progress())
+
+    def _progress(self) -> Mapping[str, BuildProgress]:
+        return {release: progress for release, (progress, _) in self._builds.items()}
 
     def start_build(self, release_id: str, most_failed: float) -> BuildProgress:
         """Builds in the background; a build that is running already goes on.
@@ -148,6 +84,9 @@ class ReleaseLifecycle:
             await self._build.run(progress, most_failed)
         except LookalikeError as exc:
             progress.state, progress.reason = BuildState.FAILED, exc.detail
+        except Exception:  # nobody awaits a build: it must end as failed, whatever it met
+            log.exception("the build of %s failed", progress.release)
+            progress.state, progress.reason = BuildState.FAILED, "An error of ours; see the log."
         except asyncio.CancelledError:
             progress.state = BuildState.STOPPED
             raise
@@ -284,50 +223,3 @@ class ReleaseLifecycle:
                 f"The index of {candidate.id} is still being built: run `lookalike releases build "
                 f"{candidate.id}` or wait."
             )
-
-    async def _status(
-        self, name: str, aliases: Aliases, active: CollectionInfo | None
-    ) -> ReleaseStatus:
-        progress, task = self._builds.get(name, (None, None))
-        status = ReleaseStatus(name, ReleaseState.EXPORTED, build=progress)
-        try:
-            release = await asyncio.to_thread(self._files.manifest, name)
-            status = replace(
-                status,
-                architecture=release.architecture,
-                precision=release.precision,
-                dim=release.dim,
-                fingerprint=release.fingerprint,
-                evaluation=await asyncio.to_thread(self._files.evaluation, name),
-            )
-            info = await self._index.describe(name)
-        except LookalikeError as exc:
-            return replace(status, state=ReleaseState.UNUSABLE, problem=exc.detail)
-        if info is None:
-            return status
-        trial = aliases.trial if aliases.trial and aliases.trial.release == name else None
-        status = replace(status, points=info.points, made_at_s=info.made_at_s, trial=trial)
-        if info.fingerprint != release.fingerprint:
-            return replace(
-                status,
-                state=ReleaseState.UNUSABLE,
-                problem="Its collection was built by another model than the repository has now.",
-            )
-        building = task is not None and not task.done()
-        return replace(status, state=_state(name, info, aliases, active, building))
-
-
-def _state(
-    name: str,
-    info: CollectionInfo,
-    aliases: Aliases,
-    active: CollectionInfo | None,
-    building: bool,
-) -> ReleaseState:
-    if name == aliases.active:
-        return ReleaseState.ACTIVE
-    if building:
-        return ReleaseState.BUILDING
-    if active is None or info.points != active.points:
-        return ReleaseState.INCOMPLETE
-    return ReleaseState.PREVIOUS if name == aliases.previous else ReleaseState.BUILT

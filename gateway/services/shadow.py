@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from gateway.domain.deadline import Deadline
 from gateway.domain.errors import LookalikeError
 from gateway.domain.query import Query, RecalledPart, SearchResult, UrlPart, VectorPart
-from gateway.services.active_release import ActiveRelease
+from gateway.services.active_release import ActiveRelease, ActiveReleases
 from gateway.services.search import Answered
 from gateway.telemetry import Metrics
 
@@ -53,21 +53,26 @@ class ShadowReport:
 
 
 class Shadow:
-    """Runs the copies. `search` asks a given release, at bulk priority."""
+    """Runs the copies that `releases` wants. `search` asks a given release, at bulk priority."""
 
     def __init__(
         self,
+        releases: ActiveReleases,
         search: Callable[[Query, ActiveRelease, Deadline], Awaitable[SearchResult]],
         metrics: Metrics,
     ) -> None:
+        self._releases = releases
         self._search = search
         self._metrics = metrics
         self._running: set[asyncio.Task[None]] = set()
         self._release: str | None = None
         self._latest: deque[Comparison] = deque(maxlen=REMEMBERED)
 
-    def submit(self, answered: Answered, candidate: ActiveRelease) -> None:
-        """Has the candidate answer the same query, later, if there is room."""
+    def observe(self, answered: Answered) -> None:
+        """Has the candidate, if there is one, answer the same query later, if there is room."""
+        candidate = self._releases.shadowing(answered.route, answered.by)
+        if candidate is None:
+            return
         if answered.query.offset > 0:
             return  # further pages would compare other depths
         if any(
@@ -95,7 +100,7 @@ class Shadow:
         )
 
     async def settled(self) -> None:
-        """Returns when every copy that was submitted has been compared."""
+        """Returns when every copy has been compared."""
         while self._running:
             await asyncio.wait(self._running)
 
@@ -106,7 +111,9 @@ class Shadow:
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _compare(self, answered: Answered, candidate: ActiveRelease) -> None:
-        query = replace(answered.query, limit=DEPTH, offset=0, fields=())
+        query = replace(
+            answered.query, limit=DEPTH, offset=0, fields=(), facets=(), return_query=False
+        )
         loop = asyncio.get_running_loop()
         started_s = loop.time()
         try:

@@ -89,11 +89,11 @@ async def test_a_dropped_collection_is_gone_and_can_be_made_for_another_model(
 
 
 async def test_the_alias_points_where_it_was_last_moved(index: CatalogIndex) -> None:
-    assert await index.active() is None
+    assert (await index.aliases()).active is None
     for name in ("shoes-v1", "shoes-v2", "shoes-v1"):
         await index.create(replace(SPEC, name=name))
         await index.activate(name)
-        assert await index.active() == name
+        assert (await index.aliases()).active == name
 
 
 async def test_an_activation_remembers_what_to_go_back_to(index: CatalogIndex) -> None:

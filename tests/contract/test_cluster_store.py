@@ -132,7 +132,7 @@ async def test_a_server_that_is_not_there_is_unavailable_at_once(unused_tcp_port
     with pytest.raises(BackendUnavailable):
         await index.search(SPEC.name, QUERY, Deadline.after(10))
     with pytest.raises(BackendUnavailable):
-        await index.active()
+        await index.aliases()
     assert time.monotonic() - started < 2
     await index.close()
 
@@ -142,12 +142,12 @@ async def test_a_server_that_comes_back_is_used_again(unused_tcp_port: int) -> N
     async with serving(unused_tcp_port):
         await index.create(SPEC)
     with pytest.raises(BackendUnavailable):
-        await index.active()
+        await index.aliases()
     async with serving(unused_tcp_port):
         patience = Deadline.after(5)
         while True:
             try:
-                assert await index.active() is None
+                assert (await index.aliases()).active is None
                 break
             except BackendUnavailable:
                 patience.require("the connection came back")

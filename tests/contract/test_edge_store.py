@@ -49,7 +49,7 @@ async def test_everything_is_there_after_a_restart(tmp_path: Path, soon: Deadlin
     await index.close()
 
     index = EdgeIndex.open(tmp_path)
-    assert await index.active() == SPEC.name
+    assert (await index.aliases()).active == SPEC.name
     assert await index.describe(SPEC.name) == described
     assert await index.search(SPEC.name, plan(query), soon) == before
     await index.close()
@@ -178,7 +178,7 @@ async def test_a_closed_index_says_so(tmp_path: Path) -> None:
     index = EdgeIndex.open(tmp_path)
     await index.close()
     with pytest.raises(BackendUnavailable, match="closed"):
-        await index.active()
+        await index.aliases()
 
 
 async def test_optimising_goes_on_beside_searches_and_writes(

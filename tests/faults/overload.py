@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import subprocess
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,7 +23,7 @@ from tests.faults.scene import (
     settings_for,
 )
 from tests.faults.triton_stub import triton_stub
-from tests.integration.processes import LOOKALIKE, environment, waited_for
+from tests.integration.processes import gateway_process
 
 # A model of a hundred pictures a second that takes no core from the gateway, so that what is
 # measured is the gateway and not how two cores are shared.
@@ -73,19 +72,8 @@ async def gateway_alone() -> AsyncIterator[tuple[str, int]]:
                 "model_repository": str(REPOSITORY),
                 "edge_folder": str(folder / "index"),
             }
-            process = await asyncio.to_thread(
-                subprocess.Popen,
-                [*LOOKALIKE, "serve", "--port", "0", "--grpc-port", "0"],
-                env=environment(settings),
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            try:
-                url = await asyncio.to_thread(waited_for, process, r"listening on (http://\S+)")
+            async with gateway_process(settings) as (process, url):
                 yield url, process.pid
-            finally:
-                process.terminate()
-                await asyncio.to_thread(process.communicate)
 
 
 async def overload(times: float) -> Overload:

@@ -23,7 +23,7 @@ from tests.faults.scene import (
     settings_for,
 )
 from tests.faults.triton_stub import triton_stub
-from tests.integration.processes import LOOKALIKE, environment, waited_for
+from tests.integration.processes import gateway_process
 
 ROUNDS = 4
 
@@ -33,20 +33,11 @@ async def killed_in_the_end(
     settings: Mapping[str, str],
 ) -> AsyncIterator[tuple[httpx.AsyncClient, subprocess.Popen[str]]]:
     """A gateway that ends by SIGKILL, if it has not already."""
-    process = await asyncio.to_thread(
-        subprocess.Popen,
-        [*LOOKALIKE, "serve", "--port", "0", "--grpc-port", "0"],
-        env=environment(settings),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        url = await asyncio.to_thread(waited_for, process, r"listening on (http://\S+)")
-        async with httpx.AsyncClient(base_url=url, timeout=30.0) as http:
-            yield http, process
-    finally:
-        process.kill()
-        await asyncio.to_thread(process.communicate)
+    async with (
+        gateway_process(settings) as (process, url),
+        httpx.AsyncClient(base_url=url, timeout=30.0) as http,
+    ):
+        yield http, process
 
 
 @pytest.mark.slow

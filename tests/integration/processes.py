@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 LOOKALIKE = [sys.executable, "-m", "gateway"]
@@ -50,6 +51,23 @@ def serving(
             _, said = process.communicate(timeout=60)
         assert process.returncode == returncode, said
         assert "Traceback" not in said, said
+
+
+@asynccontextmanager
+async def gateway_process(
+    settings: Mapping[str, str],
+) -> AsyncIterator[tuple[subprocess.Popen[str], str]]:
+    """`lookalike serve` on a free port, and its address, beside an event loop that goes on. It is
+    killed in the end, if it has not ended by itself."""
+    process = await asyncio.to_thread(
+        subprocess.Popen, [*LOOKALIKE, "serve", "--port", "0", "--grpc-port", "0"],
+        env=environment(settings), stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        yield process, await asyncio.to_thread(waited_for, process, r"listening on (http://\S+)")
+    finally:
+        process.kill()
+        await asyncio.to_thread(process.communicate)
 
 
 def waited_for(process: subprocess.Popen[str], pattern: str) -> str:

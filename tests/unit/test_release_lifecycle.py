@@ -3,84 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.domain.deadline import Deadline
 from gateway.domain.errors import (
     BackendUnavailable,
     Conflict,
     NotFound,
     SpaceMismatch,
 )
-from gateway.domain.items import Item
 from gateway.domain.loaded_release import LoadedRelease
-from gateway.domain.ports import Aliases, Priority
+from gateway.domain.ports import Aliases
 from gateway.services.collection_difference import difference
+from gateway.services.model_keeper import ModelKeeper
 from gateway.services.release_build import BuildProgress, BuildState
-from gateway.services.release_lifecycle import ReleaseState
-from tests.fakes import COLOURS, colour_release, picture
-from tests.shop import ADMIN_KEY, ITEMS, Shop, open_shop
+from gateway.services.release_status import ReleaseState
+from tests.fakes import colour_release
+from tests.releases import KEY, V1, V2, built, first, in_step, soon
+from tests.shop import ITEMS, Shop, open_shop
 
-V1, V2 = "colours-v1", "colours-v2"
-KEY = {"Authorization": f"Bearer {ADMIN_KEY}"}
 PICTURES = sum(len(item.pictures) for item in ITEMS)
-
-
-@pytest.fixture
-async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
-    """Five items, indexed with the first release."""
-    async with open_shop(tmp_path / "index", ITEMS) as opened:
-        yield opened
-
-
-def soon() -> Deadline:
-    return Deadline.after(20)
-
-
-async def built(shop: Shop, most_failed: float = 0.0) -> BuildProgress:
-    progress = BuildProgress(V2)
-    await shop.gateway.lifecycle.build(progress, most_failed)
-    assert progress.reason is None
-    return progress
-
-
-async def first(shop: Shop, text: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
-    body = {"query": [{"text": text}], "mode": "vector", "limit": 1}
-    response = await shop.http.post("/v1/search", json=body, headers=headers)
-    assert response.status_code == 200, response.text
-    answer: dict[str, Any] = response.json()
-    return answer
-
-
-async def in_step(shop: Shop) -> bool:
-    return (await difference(shop.index, V1, V2)).none
-
-
-async def test_a_build_fills_a_collection_beside_the_active_one(shop: Shop) -> None:
-    progress = await built(shop)
-    assert (progress.state, progress.items, progress.done) == (BuildState.DONE, 5, 5)
-    assert progress.embedded == PICTURES
-    assert await in_step(shop)
-    assert (await first(shop, "red"))["release"] == V1
-    candidate = await first(shop, "red", {"X-Release": V2})
-    assert candidate["release"] == V2
-    assert candidate["hits"][0]["id"] in {"red-shoe", "yellow-hat"}
-    # Only this space gives such a cosine: the collection's vectors are the second model's.
-    assert candidate["hits"][0]["score"] > 0.99
-
-
-async def test_a_build_gives_way_to_live_searches(shop: Shop) -> None:
-    shop.inference.calls.clear()
-    await built(shop)
-    rows = [(model, n, how) for model, n, how in shop.inference.calls if n > 1]
-    assert rows
-    assert {how for _, _, how in rows} == {Priority.BULK}
 
 
 async def test_activation_and_rollback_move_the_answer_and_back(shop: Shop) -> None:
@@ -133,99 +78,6 @@ async def test_writes_go_to_the_release_before_and_to_the_next(shop: Shop) -> No
     assert await in_step(shop)
     assert (await shop.gateway.lifecycle.rollback()).active == V1
     assert (await first(shop, "white"))["hits"][0]["id"] in {"black-tie", "white-shirt"}
-
-
-async def test_a_build_that_was_stopped_embeds_nothing_twice(tmp_path: Path) -> None:
-    names = list(COLOURS)
-    items = [Item(f"sku-{n}", f"Thing {n}", (f"{names[n % 6]}.png",)) for n in range(150)]
-    async with open_shop(tmp_path / "index", items) as shop:
-        shop.inference.calls.clear()
-        lifecycle = shop.gateway.lifecycle
-        shop.inference.arrived = asyncio.Semaphore(0)
-        lifecycle.start_build(V2, 0.0)
-        golden = 2 * len(COLOURS)
-        for _ in range(golden + 4):  # the golden inputs, and some of the catalogue
-            await asyncio.wait_for(shop.inference.arrived.acquire(), 10)
-        await lifecycle.stop_build(V2)
-        status = await lifecycle.status(V2)
-        assert status.build is not None
-        assert status.build.state is BuildState.STOPPED
-        assert status.state is ReleaseState.INCOMPLETE
-        assert 0 < (status.points or 0) < 150
-        again = await built(shop)
-        assert again.embedded == 150 - (status.points or 0)
-        assert await in_step(shop)
-
-
-async def test_an_item_deleted_while_it_is_copied_does_not_come_back(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reading, go_on = asyncio.Event(), asyncio.Event()
-    read = shop.pictures.read
-
-    async def slow(uri: str) -> bytes:
-        data = await read(uri)
-        if uri == "green.png":
-            reading.set()
-            await go_on.wait()
-        return data
-
-    monkeypatch.setattr(shop.pictures, "read", slow)
-    building = asyncio.create_task(built(shop))
-    await asyncio.wait_for(reading.wait(), 10)
-    assert (await shop.http.delete("/v1/items/green-shoe")).status_code == 204
-    changed = {"title": "Blue cap", "pictures": ["blue.png"]}
-    assert (await shop.http.put("/v1/items/blue-hat", json=changed)).status_code == 200
-    go_on.set()
-    await building
-    assert await in_step(shop)
-    assert await shop.index.item_points(V2, "green-shoe", soon()) == []
-    [cap] = await shop.index.item_points(V2, "blue-hat", soon())
-    assert cap.payload["title"] == "Blue cap"
-
-
-@pytest.mark.parametrize("seed", range(3))
-async def test_whatever_is_written_during_a_build_both_end_the_same(
-    tmp_path: Path, seed: int
-) -> None:
-    chance = random.Random(seed)
-    names = list(COLOURS)
-    items = [Item(f"sku-{n}", f"Thing {n}", (f"{names[n % 6]}.png",)) for n in range(120)]
-    async with open_shop(tmp_path / "index", items) as shop:
-        building = asyncio.create_task(built(shop))
-        there = {item.id for item in items}
-        while not building.done():
-            item_id = f"sku-{chance.randrange(140)}"
-            if chance.random() < 0.4:
-                await shop.http.delete(f"/v1/items/{item_id}")
-                there.discard(item_id)
-            else:
-                pictures = [f"{chance.choice(names)}.png" for _ in range(chance.randint(1, 3))]
-                body = {"title": f"Thing {chance.random()}", "pictures": pictures}
-                written = await shop.http.put(f"/v1/items/{item_id}", json=body)
-                assert written.status_code == 200
-                there.add(item_id)
-            await asyncio.sleep(chance.choice((0, 0.005)))
-        await building
-        assert await in_step(shop)
-        assert {p["id"] async for p in shop.index.payloads(V2)} == there
-        assert (await shop.gateway.lifecycle.activate(V2)).active == V2
-
-
-async def test_pictures_that_are_gone_are_listed_and_too_many_end_the_build(shop: Shop) -> None:
-    del shop.pictures.pictures["blue.png"]
-    progress = BuildProgress(V2)
-    await shop.gateway.lifecycle.build(progress, most_failed=0.1)
-    assert progress.state is BuildState.FAILED
-    assert "1 of 5 items" in (progress.reason or "")
-    progress = await built(shop, most_failed=0.2)
-    assert progress.state is BuildState.DONE
-    assert set(progress.problems) == {"blue-hat"}
-    with pytest.raises(Conflict, match=r"blue-hat.*--missing 1"):
-        await shop.gateway.lifecycle.activate(V2)
-    shop.pictures.pictures["blue.png"] = picture("blue")
-    await built(shop)
-    await shop.gateway.lifecycle.activate(V2)
 
 
 async def test_a_candidate_that_fails_fails_no_write_and_is_seen_to_be_out_of_step(
@@ -292,6 +144,7 @@ async def test_a_change_whose_caller_went_away_reaches_every_collection(
 
 async def test_retiring_deletes_the_collection_and_unloads_the_towers(shop: Shop) -> None:
     await built(shop)
+    await ModelKeeper(shop.gateway.releases, shop.control).ensure()
     assert shop.control.loaded == {f"{r}-{tower}" for r in (V1, V2) for tower in ("image", "text")}
     with pytest.raises(Conflict, match="active"):
         await shop.gateway.lifecycle.retire(V1)

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.deadline import Deadline
 from gateway.domain.errors import Conflict, NotFound
 from gateway.domain.trial import Trial, falls_within
-from gateway.services.release_build import BuildProgress
 from gateway.services.shadow import compare
-from tests.shop import ADMIN_KEY, ITEMS, Shop, open_shop
+from tests.releases import KEY, V1, V2, built, soon
+from tests.shop import ITEMS, Shop
 
-V1, V2 = "colours-v1", "colours-v2"
-KEY = {"Authorization": f"Bearer {ADMIN_KEY}"}
 USERS = [f"shopper-{n}" for n in range(300)]
 
 
-@pytest.fixture
-async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
+@pytest.fixture(name="shop")
+async def a_shop_with_a_candidate(shop: Shop) -> Shop:
     """The first release active, the second built."""
-    async with open_shop(tmp_path / "index", ITEMS) as opened:
-        progress = BuildProgress(V2)
-        await opened.gateway.lifecycle.build(progress, 0.0)
-        assert progress.reason is None
-        yield opened
+    await built(shop)
+    return shop
 
 
 async def answering(shop: Shop, user: str, query: str = "red") -> str:
@@ -159,4 +151,4 @@ def test_two_rankings_compare_as_worked_out_by_hand(
 
 
 async def _points(shop: Shop, item_id: str) -> list[Any]:
-    return await shop.index.item_points(V2, item_id, Deadline.after(10))
+    return await shop.index.item_points(V2, item_id, soon())
