@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
@@ -151,15 +150,14 @@ def test_other_names_do(tmp_path: Path, name: str) -> None:
 
 
 @pytest.fixture(name="running")
-def an_export_in_another_process(destination: Destination) -> Iterator[int]:
-    """The process id of an export that is at work until it is killed."""
+def an_export_in_another_process(destination: Destination) -> Iterator[SpawnProcess]:
+    """It is at work until it is killed."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_export_for_ever, args=(destination, there))
     process.start()
     assert here.recv() == "at work"
-    assert process.pid is not None
-    yield process.pid
+    yield process
     process.kill()
     process.join()
 
@@ -172,36 +170,29 @@ def _export_for_ever(destination: Destination, pipe: Connection) -> None:
 
 
 def test_two_exports_of_one_release_at_once_are_refused(
-    destination: Destination, running: int
+    destination: Destination, running: SpawnProcess
 ) -> None:
-    assert running
+    assert running.is_alive()
     with pytest.raises(ExportRefused, match="Another export"), staged(destination):
         pytest.fail("the body was run")
 
 
 def test_an_export_of_another_release_may_go_on_at_once(
-    destination: Destination, running: int
+    destination: Destination, running: SpawnProcess
 ) -> None:
-    assert running
+    assert running.is_alive()
     with staged(Destination(destination.repository, "v1-b")) as folder:
         (folder / "v1-b.release.json").write_text("new")
     assert contents(destination.repository) == {"v1-b.release.json": "new"}
 
 
 def test_what_a_killed_export_left_is_swept_by_the_next(
-    destination: Destination, running: int, tmp_path: Path
+    destination: Destination, running: SpawnProcess, tmp_path: Path
 ) -> None:
-    os.kill(running, signal.SIGKILL)
-    while _is_alive(running):
-        pass
+    running.kill()
+    running.join()
     assert len(list(tmp_path.iterdir())) == 2
     with staged(destination) as folder:
         fill(folder, "new")
     assert contents(destination.repository) == dict.fromkeys(FILES, "new")
     assert {entry.name for entry in tmp_path.iterdir()} == {"repository"}
-
-
-def _is_alive(process_id: int) -> bool:
-    """Whether the process still holds its files; a zombie holds none."""
-    stat = Path(f"/proc/{process_id}/stat").read_text()
-    return stat.rpartition(")")[2].split()[0] != "Z"
