@@ -133,6 +133,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         )
         writer = ItemWriter(index, encoder, lexical)
         catalog = CatalogService(writer, pictures, releases, metrics)
+        stack.push_async_callback(catalog.close)
         admission = Admission(settings.max_in_flight, metrics, settings.default_timeout_s * WAIT)
         weights = LegWeights(settings.fusion_vector_weight, settings.fusion_text_weight)
         searches = _Searches(index, lexical, weights, _query_pictures(settings, stack))

@@ -148,6 +148,7 @@ async def shop_on(
         transport = httpx.ASGITransport(app, False)
         async with httpx.AsyncClient(transport=transport, base_url="http://shop") as http:
             yield Shop(gateway, indexing, index, inference, pictures, http, control)
+        await catalog.close()
         await shadow.close()
         await lifecycle.close()
         await named.close()

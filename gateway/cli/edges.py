@@ -14,6 +14,7 @@ import uvicorn
 
 from gateway.api.grpc_api import GrpcServer
 from gateway.api.http_api import create_app
+from gateway.api.http_head import HeadLimits
 from gateway.domain.access import Key, Scope, parse_keys
 from gateway.domain.errors import StartupProblem
 from gateway.services.access import Access, Rate
@@ -125,7 +126,7 @@ async def answering(
     config = uvicorn.Config(
         create_app(gateway, settings.max_picture_bytes, access, settings.cors_origins),
         loop="uvloop",
-        http="httptools",
+        http=HeadLimits,
         lifespan="off",
         access_log=False,
         log_level="warning",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from gateway.domain.deadline import Deadline
-from gateway.domain.errors import CatalogInvalid, LookalikeError, NotFound
+from gateway.domain.errors import CatalogInvalid, DeadlineExceeded, LookalikeError, NotFound
 from gateway.domain.items import Item
 from gateway.domain.ports import PictureSource
 from gateway.services.active_release import ActiveRelease
@@ -61,6 +61,7 @@ class CatalogService:
         self._kept = kept
         self._metrics = metrics
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._under_way: set[asyncio.Task[Any]] = set()
 
     async def upsert(
         self, items: Sequence[Item], into: ActiveRelease, deadline: Deadline
@@ -71,18 +72,25 @@ class CatalogService:
         unreachable server, is raised.
         """
         good = {item.id: item for item in items if _problem(item, items) is None}
-        outcomes: dict[str, ItemOutcome] = {}
-        async with AsyncExitStack() as stack:
-            for item_id in sorted(good):  # one order for all, so that no two writers deadlock
-                await stack.enter_async_context(self._lock(item_id))
-            rest = iter(good.values())
-            while chunk := list(islice(rest, CHUNK_ITEMS)):
-                for outcome in await _to_its_end(self._upsert(chunk, into, deadline)):
-                    outcomes[outcome.item_id] = outcome
+        written = await self._to_its_end(self._upsert_all(good, into, deadline), deadline)
+        outcomes = {outcome.item_id: outcome for outcome in written}
         return [
             outcomes.get(item.id) or ItemOutcome(item.id, error=_problem(item, items))
             for item in items
         ]
+
+    async def _upsert_all(
+        self, items: Mapping[str, Item], into: ActiveRelease, deadline: Deadline
+    ) -> list[ItemOutcome]:
+        outcomes = []
+        async with AsyncExitStack() as stack:
+            for item_id in sorted(items):  # one order for all, so that no two writers deadlock
+                await stack.enter_async_context(self._lock(item_id))
+            rest = iter(items.values())
+            while chunk := list(islice(rest, CHUNK_ITEMS)):
+                deadline.require("writing items")
+                outcomes += await self._upsert(chunk, into, deadline)
+        return outcomes
 
     async def _upsert(
         self, items: Sequence[Item], into: ActiveRelease, deadline: Deadline
@@ -103,15 +111,42 @@ class CatalogService:
         """Removes items; for each, whether it was there."""
         found = []
         for item_id in item_ids:
-            async with self._lock(item_id):
-                found.append(await _to_its_end(self._delete(item_id, into, deadline)))
+            work = self._delete(item_id, into, deadline)
+            found.append(await self._to_its_end(work, deadline))
         return found
 
     async def _delete(self, item_id: str, into: ActiveRelease, deadline: Deadline) -> bool:
-        found = await self._writer.remove(item_id, into, deadline)
-        for other in self._kept.beside(into):
-            await self._remove(item_id, other, deadline)
+        async with self._lock(item_id):
+            deadline.require("deleting an item")
+            found = await self._writer.remove(item_id, into, deadline)
+            for other in self._kept.beside(into):
+                await self._remove(item_id, other, deadline)
         return found
+
+    async def _to_its_end(self, work: Coroutine[None, None, T], deadline: Deadline) -> T:
+        """A caller that goes away, or whose time is over, must not leave a change in one collection
+        and not in the next. Raises DeadlineExceeded in time; the work goes on."""
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+        try:
+            async with asyncio.timeout(deadline.remaining_s()):
+                return await asyncio.shield(task)
+        except TimeoutError as exc:
+            raise DeadlineExceeded(
+                "The time ran out while the catalogue was written to. What has begun is finished; "
+                "to write the same again does no harm."
+            ) from exc
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()  # if nobody is left to hear of it, asyncio would call it a fault
+
+    async def close(self) -> None:
+        """What nobody waits for any more is finished all the same."""
+        if self._under_way:
+            await asyncio.wait(self._under_way)
 
     async def _copy(
         self,
@@ -174,18 +209,6 @@ class CatalogService:
         if lock is None:
             lock = self._locks[item_id] = asyncio.Lock()
         return lock
-
-
-async def _to_its_end(work: Coroutine[None, None, T]) -> T:
-    """A caller that goes away must not leave a change in one collection and not in the next."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # nobody is left to hear of it, and asyncio would call it a fault
-        raise
 
 
 def _problem(item: Item, batch: Sequence[Item]) -> LookalikeError | None:

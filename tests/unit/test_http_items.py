@@ -155,6 +155,27 @@ async def test_a_full_queue_delays_a_write_until_its_deadline(shop: Shop) -> Non
     assert len(shop.inference.calls) > 1
 
 
+async def test_a_store_that_is_slow_costs_a_writer_its_deadline_and_no_write(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upsert, let_through = shop.index.upsert, asyncio.Event()
+
+    async def slow(collection: str, points: Any) -> None:
+        await let_through.wait()
+        await upsert(collection, points)
+
+    monkeypatch.setattr(shop.index, "upsert", slow)
+    late = await shop.http.put("/v1/items/boot", json=item(), headers={"X-Timeout-Ms": "300"})
+    assert late.status_code == 504
+    assert "no harm" in late.json()["detail"]
+    # Another writer waits for the first one, and no longer than its own deadline.
+    next_one = await shop.http.delete("/v1/items/boot", headers={"X-Timeout-Ms": "300"})
+    assert next_one.status_code == 504
+    let_through.set()
+    await shop.gateway.catalog.close()
+    assert (await shop.http.get("/v1/items/boot")).json()["title"] == "Black boot"
+
+
 async def test_a_model_that_is_away_fails_the_write_and_loses_nothing(shop: Shop) -> None:
     shop.inference.failing = BackendUnavailable("away")
     response = await shop.http.put("/v1/items/red-shoe", json=item(pictures=["blue.png"]))

@@ -139,6 +139,7 @@ async def test_a_change_whose_caller_went_away_reaches_every_collection(
     writing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await writing
+    await shop.gateway.catalog.close()
     assert await in_step(shop)
 
 
