@@ -30,7 +30,8 @@ from tests.integration.processes import gateway_process
 SERVICE_S = 0.01
 DEADLINE_S = 2.0
 SHOPPERS = 32
-WARM_S, SECONDS, CALM_S = 3.0, 15.0, 5.0
+WARM_S, CALM_S = 3.0, 5.0
+STUB_S, TRITON_S = 15.0, 60.0
 IMAGES = [base64.b64encode(drawing(number)).decode() for number in range(20)]
 
 
@@ -38,7 +39,9 @@ IMAGES = [base64.b64encode(drawing(number)).decode() for number in range(20)]
 class Overload:
     """What was seen at the most that is answered, at a multiple of that, and five seconds later."""
 
+    model: str
     times: float
+    seconds: float
     peak: Seen
     seen: Seen
     after: Seen
@@ -58,17 +61,19 @@ def resident_mib(pid: int) -> float:
 
 
 @asynccontextmanager
-async def gateway_alone() -> AsyncIterator[tuple[str, int]]:
-    """A gateway in a process of its own, over a model of known speed: its address and id."""
+async def gateway_over(triton: str | None) -> AsyncIterator[tuple[str, int]]:
+    """A gateway in a process of its own: its address and id. Over this Triton, or a model of known
+    speed."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         draw_pictures(folder / "pictures")
         async with triton_stub(DIM, GOLDEN) as stub:
-            async with assemble(settings_for(folder, triton=stub.endpoint)) as assembly:
+            endpoint = stub.endpoint if triton is None else triton
+            async with assemble(settings_for(folder, triton=endpoint)) as assembly:
                 await fill(assembly)
             stub.service_s = SERVICE_S
             settings = {
-                "triton": stub.endpoint,
+                "triton": endpoint,
                 "model_repository": str(REPOSITORY),
                 "edge_folder": str(folder / "index"),
             }
@@ -76,16 +81,18 @@ async def gateway_alone() -> AsyncIterator[tuple[str, int]]:
                 yield url, process.pid
 
 
-async def overload(times: float) -> Overload:
+async def overload(times: float, triton: str | None = None) -> Overload:
     """Measures the peak, then offers `times` as much."""
-    async with gateway_alone() as (url, pid):
+    model = f"{1 / SERVICE_S:.0f}/s, no core" if triton is None else "Triton"
+    seconds = STUB_S if triton is None else TRITON_S
+    async with gateway_over(triton) as (url, pid):
         crowd = Crowd(url, picture_search, DEADLINE_S)
         await crowd.closed(SHOPPERS, WARM_S)
         peak = await crowd.closed(SHOPPERS, WARM_S * 2)
         before = resident_mib(pid)
-        seen = await crowd.open(peak.goodput() * times, SECONDS)
+        seen = await crowd.open(peak.goodput() * times, seconds)
         grown = resident_mib(pid) - before
         await asyncio.sleep(CALM_S)
         after = await crowd.closed(4, WARM_S)
         crowd.close()
-    return Overload(times, peak, seen, after, grown)
+    return Overload(model, times, seconds, peak, seen, after, grown)

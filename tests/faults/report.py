@@ -26,9 +26,9 @@ FAULTS_HEAD = (
     "|---|---|---|---|---|---|---|---|---|---|---|\n"
 )
 OVERLOAD_HEAD = (
-    "| offered | peak | right answers of the peak | accepted: p99 | refused | refusals: p50 | p99 "
-    "| other answers | memory | p99 five seconds later |\n"
-    "|---|---|---|---|---|---|---|---|---|---|\n"
+    "| model | offered | peak | right answers of the peak | accepted: p99 | refused "
+    "| refusals: p50 | p99 | other answers | memory | p99 five seconds later |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|\n"
 )
 
 
@@ -54,7 +54,8 @@ def overload_line(found: Overload) -> str:
     codes = seen.codes()
     others = codes.total() - codes[200] - codes[429]
     return (
-        f"| {found.times:g} times the peak | {peak.goodput():.0f}/s "
+        f"| {found.model} | {found.times:g} times the peak for {found.seconds:.0f} s "
+        f"| {peak.goodput():.0f}/s "
         f"| {seen.goodput() / peak.goodput():.0%} | {seen.quantile_s(200, 0.99):.2f} s "
         f"| {codes[429]} of {codes.total()} | {seen.quantile_s(429, 0.5) * 1000:.0f} ms "
         f"| {seen.quantile_s(429, 0.99) * 1000:.0f} ms | {others} | {found.grown_mib:+.0f} MiB "
@@ -89,12 +90,13 @@ def main() -> None:
     """Starts Triton, runs, writes."""
     logging.disable(logging.WARNING)
     found = [asyncio.run(overload(times)) for times in TIMES]
-    write(OVERLOAD, OVERLOAD_HEAD + "".join(map(overload_line, found)))
     with tempfile.TemporaryDirectory() as folder:
         models = [f"{RELEASE}-image", f"{RELEASE}-text"]
         with TritonServer(TritonOptions(REPOSITORY, models, Path(folder) / "log")) as server:
             port = int(server.endpoint.rpartition(":")[2])
+            found += [asyncio.run(overload(times, server.endpoint)) for times in TIMES]
             rows = asyncio.run(run_faults(port))
+    write(OVERLOAD, OVERLOAD_HEAD + "".join(map(overload_line, found)))
     write(FAULTS, FAULTS_HEAD + "".join(map(line, rows)))
 
 
