@@ -15,7 +15,11 @@ from gateway.domain.query import Caller
 from gateway.services.gateway import Gateway
 
 
-def gateway_of(request: Request) -> Gateway:
+# FastAPI runs dependencies that are no coroutines in a thread of a pool each, which took a quarter
+# of a search by words.
+
+
+async def gateway_of(request: Request) -> Gateway:
     """The services behind this app."""
     gateway: Gateway = request.app.state.gateway
     return gateway
@@ -36,14 +40,14 @@ TimeoutMs = Annotated[
 ]
 
 
-def read_deadline(gateway: GatewayOf, timeout_ms: TimeoutMs = None) -> Deadline:
+async def read_deadline(gateway: GatewayOf, timeout_ms: TimeoutMs = None) -> Deadline:
     """The deadline of a read: as asked for, within the limit, or the default."""
     limits = gateway.timeouts
     asked_s = limits.default_s if timeout_ms is None else timeout_ms / 1000
     return Deadline.after(min(asked_s, limits.most_s))
 
 
-def write_deadline(gateway: GatewayOf, timeout_ms: TimeoutMs = None) -> Deadline:
+async def write_deadline(gateway: GatewayOf, timeout_ms: TimeoutMs = None) -> Deadline:
     """The deadline of a write, which may embed many pictures."""
     limits = gateway.timeouts
     asked_s = limits.write_s if timeout_ms is None else timeout_ms / 1000
@@ -54,7 +58,7 @@ ReadDeadline = Annotated[Deadline, Depends(read_deadline)]
 WriteDeadline = Annotated[Deadline, Depends(write_deadline)]
 
 
-def caller(
+async def caller(
     user: Annotated[
         str | None,
         Header(alias="X-User-Id", description="Any name of the shopper: the same side of a trial."),
