@@ -7,13 +7,13 @@ from typing import Annotated
 
 import orjson
 from fastapi import Depends, Header
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.domain.deadline import Deadline
 from gateway.domain.query import Caller
 from gateway.services.gateway import Gateway
-
 
 # FastAPI runs dependencies that are no coroutines in a thread of a pool each, which took a quarter
 # of a search by words.
@@ -29,19 +29,20 @@ GatewayOf = Annotated[Gateway, Depends(gateway_of)]
 
 MAX_TIMEOUT_MS = 86_400_000  # a day; what is granted of it the gateway's settings say
 
+_TIMEOUT = "X-Timeout-Ms"
+_TIMEOUT_MEANS = "Milliseconds that the answer is worth waiting for."
+
 TimeoutMs = Annotated[
-    int | None,
-    Header(
-        alias="X-Timeout-Ms",
-        ge=1,
-        le=MAX_TIMEOUT_MS,
-        description="Milliseconds that the answer is worth waiting for.",
-    ),
+    int | None, Header(alias=_TIMEOUT, ge=1, le=MAX_TIMEOUT_MS, description=_TIMEOUT_MEANS)
 ]
 
 
 async def read_deadline(gateway: GatewayOf, timeout_ms: TimeoutMs = None) -> Deadline:
     """The deadline of a read: as asked for, within the limit, or the default."""
+    return _read_deadline(gateway, timeout_ms)
+
+
+def _read_deadline(gateway: Gateway, timeout_ms: int | None) -> Deadline:
     limits = gateway.timeouts
     asked_s = limits.default_s if timeout_ms is None else timeout_ms / 1000
     return Deadline.after(min(asked_s, limits.most_s))
@@ -58,21 +59,28 @@ ReadDeadline = Annotated[Deadline, Depends(read_deadline)]
 WriteDeadline = Annotated[Deadline, Depends(write_deadline)]
 
 
-async def caller(
-    user: Annotated[
-        str | None,
-        Header(alias="X-User-Id", description="Any name of the shopper: the same side of a trial."),
-    ] = None,
-    release: Annotated[
-        str | None,
-        Header(alias="X-Release", description="Ask this release, which must be kept in step."),
-    ] = None,
-) -> Caller:
-    """Who asks."""
-    return Caller(user, release)
+class SearchHeaders(BaseModel):
+    """The headers of a search, for routes that read them by pydantic."""
 
+    timeout_ms: int | None = Field(
+        None, alias=_TIMEOUT, ge=1, le=MAX_TIMEOUT_MS, description=_TIMEOUT_MEANS
+    )
+    user: str | None = Field(
+        None,
+        alias="X-User-Id",
+        description="Any name of the shopper: the same side of a trial.",
+    )
+    release: str | None = Field(
+        None, alias="X-Release", description="Ask this release, which must be kept in step."
+    )
 
-CallerOf = Annotated[Caller, Depends(caller)]
+    def deadline(self, gateway: Gateway) -> Deadline:
+        """As asked for, within the limit, or the default."""
+        return _read_deadline(gateway, self.timeout_ms)
+
+    def caller(self) -> Caller:
+        """Who asks."""
+        return Caller(self.user, self.release)
 
 
 def request_id(request: Request) -> str:
