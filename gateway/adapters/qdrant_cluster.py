@@ -25,7 +25,7 @@ from gateway.adapters.qdrant_cluster_client import ClusterOptions, alive, close,
 from gateway.adapters.qdrant_cluster_errors import require_there, translated
 from gateway.adapters.qdrant_cluster_filter import item_is
 from gateway.adapters.qdrant_facets import RESULT_SET, counted, result_set
-from gateway.adapters.qdrant_paging import Pager, Scored, group_value, payload_keys
+from gateway.adapters.qdrant_paging import Pager, payload_keys
 from gateway.adapters.watched_connection import WatchedConnection
 from gateway.domain import payload as payloads
 from gateway.domain.deadline import Deadline
@@ -206,7 +206,7 @@ class ClusterIndex:
             async with self._calling("searching the index", deadline):
                 request = words.search_request(plan, window, keys)
                 found = await self._query(collection, request, deadline)
-            pager.add(window, [_scored(point, plan.group_by) for point in found])
+            pager.add(window, [_Found(point) for point in found])
         return pager.hits()
 
     async def facets(
@@ -284,15 +284,29 @@ class ClusterIndex:
         await self._connection.close()
 
 
-def _scored(point: grpc.ScoredPoint, group_by: str | None) -> Scored:
-    group = None if group_by is None else group_value(words.payload_value(point.payload, group_by))
-    return Scored(
-        point_id=point.id.uuid,
-        item_id=point.payload["id"].string_value,
-        score=point.score,
-        payload=partial(GrpcToRest.convert_payload, point.payload),
-        group=group,
-    )
+class _Found:
+    """See `gateway.adapters.qdrant_paging.Scored`."""
+
+    def __init__(self, point: grpc.ScoredPoint) -> None:
+        self._point = point
+        self.score: float = point.score
+
+    @property
+    def point_id(self) -> str:
+        value: str = self._point.id.uuid
+        return value
+
+    @property
+    def item_id(self) -> str:
+        value: str = self._point.payload["id"].string_value
+        return value
+
+    def value(self, key: str) -> Any:  # noqa: ANN401 - any JSON
+        return words.payload_value(self._point.payload, key)
+
+    def payload(self) -> Mapping[str, Any]:
+        decoded: Mapping[str, Any] = GrpcToRest.convert_payload(self._point.payload)
+        return decoded
 
 
 def _stored(record: models.Record) -> StoredPoint:

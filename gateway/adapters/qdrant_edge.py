@@ -30,7 +30,7 @@ from gateway.adapters.qdrant_edge_optimize import optimize
 from gateway.adapters.qdrant_edge_query import EdgeOptions
 from gateway.adapters.qdrant_edge_shard import Collection, load, make, translated
 from gateway.adapters.qdrant_facets import RESULT_SET, counted, result_set
-from gateway.adapters.qdrant_paging import Pager, Scored, group_value, payload_keys
+from gateway.adapters.qdrant_paging import Pager, payload_keys
 from gateway.domain import payload as payloads
 from gateway.domain.deadline import Deadline
 from gateway.domain.errors import BackendUnavailable, NotFound, SpaceMismatch
@@ -177,7 +177,7 @@ class EdgeIndex:
             deadline.require("searching the index")
             with translated("searching"):
                 found = known.shard.query(words.search_request(plan, window, keys))
-                pager.add(window, [_scored(point, plan.group_by) for point in found])
+                pager.add(window, [_Found(point) for point in found])
         return pager.hits()
 
     async def facets(
@@ -255,10 +255,30 @@ async def _scroll(
         await asyncio.sleep(0)
 
 
-def _scored(point: edge.ScoredPoint, group_by: str | None) -> Scored:
-    payload = point.payload or {}
-    group = None if group_by is None else group_value(payloads.value_at(payload, group_by))
-    return Scored(str(point.id), payload["id"], point.score, lambda: payload, group)
+class _Found:
+    """See `gateway.adapters.qdrant_paging.Scored`."""
+
+    def __init__(self, point: edge.ScoredPoint) -> None:
+        self._point = point
+        self._payload: Mapping[str, Any] | None = None
+        self.score = point.score
+
+    @property
+    def point_id(self) -> str:
+        return str(self._point.id)
+
+    @property
+    def item_id(self) -> str:
+        value: str = self.payload()["id"]
+        return value
+
+    def value(self, key: str) -> Any:  # noqa: ANN401 - any JSON
+        return payloads.value_at(self.payload(), key)
+
+    def payload(self) -> Mapping[str, Any]:
+        if self._payload is None:
+            self._payload = self._point.payload or {}
+        return self._payload
 
 
 def _stored(record: edge.Record) -> StoredPoint:

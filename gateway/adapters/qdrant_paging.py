@@ -20,9 +20,10 @@ follows it is not diversified.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
+from typing import Any, Protocol
 
 from gateway.domain import payload as payloads
 from gateway.domain.items import Attribute
@@ -66,16 +67,32 @@ class Window:
     points: int
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """A point that answers. `payload` gives the keys that were asked for; to decode it costs, and
-    only the points of the page need it. `group` is the value of the plan's `group_by` field."""
+class Scored(Protocol):
+    """A point that answers. A store gives more of them than a page shows, and to decode one costs
+    as much as to find it, so each of its values is decoded when it is asked for."""
 
-    point_id: str
-    item_id: str
-    score: float
-    payload: Callable[[], Mapping[str, Any]]
-    group: Attribute | None = None
+    @property
+    def score(self) -> float:
+        """What the ranking goes by."""
+        ...
+
+    @property
+    def point_id(self) -> str:
+        """The point's id, for the order of equal scores."""
+        ...
+
+    @property
+    def item_id(self) -> str:
+        """Whose picture it is."""
+        ...
+
+    def value(self, key: str) -> Any:  # noqa: ANN401 - any JSON
+        """What stands at a filter key; None if nothing does."""
+        ...
+
+    def payload(self) -> Mapping[str, Any]:
+        """The keys that were asked for."""
+        ...
 
 
 def words(plan: SearchPlan) -> Sparse | None:
@@ -102,6 +119,16 @@ def second_stage(plan: SearchPlan, window: Window) -> Rescore | Diversify | None
     return None if deep and isinstance(plan.second, Diversify) else plan.second
 
 
+@dataclass(frozen=True, slots=True)
+class _Group:
+    value: Attribute
+
+
+@dataclass(frozen=True, slots=True)
+class _Alone:
+    item_id: str
+
+
 class Pager:
     """Collects one page.
 
@@ -126,32 +153,38 @@ class Pager:
                 return
             yield window
 
-    def add(self, window: Window, points: Sequence[Scored]) -> None:
+    def add(self, window: Window, found: Sequence[Scored]) -> None:
         """Takes what the store gave for `window`, best first."""
+        points: Iterable[Scored]
         # A leg that was cut short has given `leg_points`, and their union is no smaller.
-        self._exhausted = len(points) < min(window.points, window.leg_points)
+        self._exhausted = len(found) < min(window.points, window.leg_points)
         if isinstance(second_stage(self._plan, window), Diversify):
-            points = _settled(points)
+            points = _settled(found)
         else:
-            points = sorted(points, key=_by_score)
-            if not self._exhausted:
-                points = _without_cut_tie(points)
+            ranked = sorted(found, key=_score, reverse=True)
+            points = _by_id_where_equal(ranked if self._exhausted else _without_cut_tie(ranked))
         if self._plan.group_by is None:
-            for point in points:
-                self._best.setdefault(point.item_id, point)
+            self._take(points)
         else:
-            self._gather(points)
+            self._gather(points, self._plan.group_by)
 
     def hits(self) -> list[Hit]:
         """The page, best first."""
         page = list(self._best.items())[self._plan.offset : self._needed]
         return [self._hit(key, point) for key, point in page]
 
-    def _gather(self, points: Sequence[Scored]) -> None:
+    def _take(self, points: Iterable[Scored]) -> None:
+        """Each item by its best point, until the page is full."""
+        for point in points:
+            if len(self._best) >= self._needed:
+                return
+            self._best.setdefault(point.item_id, point)
+
+    def _gather(self, points: Iterable[Scored], field: str) -> None:
         """Groups by value; an item without one stands alone."""
         for point in points:
-            alone = point.group is None
-            key = ("item", point.item_id) if alone else ("group", point.group)
+            group = group_value(point.value(field))
+            key = _Alone(point.item_id) if group is None else _Group(group)
             best = self._best.setdefault(key, point)
             if best.item_id != point.item_id:
                 self._others.setdefault(key, {})[point.item_id] = None
@@ -164,7 +197,7 @@ class Pager:
             score=point.score,
             picture=payload["pictures"][payloads.picture_no(payload)],
             item=payloads.public(payload, self._plan.fields),
-            group=point.group,
+            group=key.value if isinstance(key, _Group) else None,
             others=tuple(others[:MAX_OTHERS]),
         )
 
@@ -179,8 +212,15 @@ def group_value(value: Any) -> Attribute | None:  # noqa: ANN401 - any JSON
 # share.
 
 
-def _by_score(point: Scored) -> tuple[float, str]:
-    return -point.score, point.point_id
+def _score(point: Scored) -> float:
+    return point.score
+
+
+def _by_id_where_equal(points: Iterable[Scored]) -> Iterator[Scored]:
+    """Points in the order of their scores, and those of equal score in the order of their ids."""
+    for _, tie in groupby(points, _score):
+        equal = list(tie)
+        yield from sorted(equal, key=lambda p: p.point_id) if len(equal) > 1 else equal
 
 
 def _without_cut_tie(points: Sequence[Scored]) -> Sequence[Scored]:

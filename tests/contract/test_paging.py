@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,11 +17,26 @@ from tests.contract.catalog import NO_WORDS, ids, plan
 DENSE = np.ones(4, dtype=np.float32)
 
 
+@dataclass(frozen=True)
+class MadeUp:
+    """A point of a store that is none."""
+
+    point_id: str
+    item_id: str
+    score: float
+
+    def value(self, key: str) -> None:
+        """Nothing is grouped here."""
+
+    def payload(self) -> dict[str, Any]:
+        """What a hit needs at least."""
+        return {"pictures": ["a.jpg"], "_point": {"picture_no": 0}}
+
+
 def made_up_store(owners: list[int], scores: list[float]) -> list[Scored]:
     """Points of items, best first; `owners` says whose each point is."""
-    payload = {"pictures": ["a.jpg"], "_point": {"picture_no": 0}}
-    points = [
-        Scored(f"{n:05}", f"sku-{owner}", score, lambda: payload)
+    points: list[Scored] = [
+        MadeUp(f"{n:05}", f"sku-{owner}", score)
         for n, (owner, score) in enumerate(zip(owners, scores, strict=True))
     ]
     return sorted(points, key=lambda point: -point.score)
