@@ -2,20 +2,53 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import orjson
 import typer
 
 from gateway.cli.console import say
-from loadtest.bench import gateway_cost, pixels
+from loadtest.bench import batching, end_to_end, engine, gateway_cost, pixels, start
 from loadtest.bench.figures import machine
 
-NAMES = ("gateway", "pixels")
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """What is measured, by what, and how it is shown."""
+
+    title: str
+    measure: Callable[[Path, Path, str], Any]  # folder for state, model repository, release
+    shown: Callable[[Any], list[str]]
+
+
+BENCHMARKS: Mapping[str, Benchmark] = {
+    "end-to-end": Benchmark(
+        "Over HTTP and all cores shared, against the towers alone:",
+        end_to_end.measure,
+        end_to_end.shown,
+    ),
+    "gateway": Benchmark(
+        "The gateway's own cost, inference free:", gateway_cost.measure, gateway_cost.shown
+    ),
+    "pixels": Benchmark(
+        "From JPEG bytes to the tower's pixels, one thread:", pixels.measure, pixels.shown
+    ),
+    "batching": Benchmark(
+        "The image tower on Triton, with and without dynamic batching:",
+        batching.measure,
+        batching.shown,
+    ),
+    "engine": Benchmark(
+        "The engine in the gateway's process, as the catalogue grows:",
+        lambda state, _repository, _release: engine.measure(state),
+        engine.shown,
+    ),
+    "start": Benchmark("The gateway's start:", start.measure, start.shown),
+}
 
 
 def command(
@@ -25,29 +58,29 @@ def command(
     repository: Annotated[Path, typer.Option(help="The model repository.")] = Path(
         "model_repository"
     ),
-    only: Annotated[list[str] | None, typer.Option(help=f"Of: {', '.join(NAMES)}.")] = None,
+    release: Annotated[str, typer.Option(help="The release to measure with.")] = "sample-v1",
+    only: Annotated[list[str] | None, typer.Option(help=f"Of: {', '.join(BENCHMARKS)}.")] = None,
 ) -> None:
-    """Measure the gateway's own cost, and decoding and resizing."""
-    chosen = only or list(NAMES)
+    """Measure what the deployment does on this machine, and what the gateway's part of it is."""
+    unknown = set(only or ()) - set(BENCHMARKS)
+    if unknown:
+        raise typer.BadParameter(
+            f"no such benchmark: {', '.join(sorted(unknown))}", param_hint="--only"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
     page = [f"{machine()}; {datetime.now(UTC):%Y-%m-%d}; median (least-greatest) of 5 runs", ""]
     results: dict[str, object] = {"machine": machine(), "at": datetime.now(UTC).isoformat()}
-    folder.mkdir(parents=True, exist_ok=True)
-    if "gateway" in chosen:
-        costs = gateway_cost.measure(folder, repository)
-        results["gateway"] = {kind: asdict(cost) for kind, cost in costs.items()}
-        page += ["The gateway's own cost, inference free:", "", *gateway_cost.shown(costs), ""]
-    if "pixels" in chosen:
-        found = pixels.measure(folder, repository)
-        results["pixels"] = {name: _plain(by_way) for name, by_way in found.items()}
-        page += ["From JPEG bytes to the tower's pixels, one thread:", "", *pixels.shown(found)]
-    (folder / "bench.json").write_text(json.dumps(results, indent=1))
-    (folder / "bench.md").write_text("\n".join(page) + "\n")
+    for name, benchmark in BENCHMARKS.items():
+        if only and name not in only:
+            continue
+        found = benchmark.measure(folder, repository, release)
+        results[name] = found
+        page += [benchmark.title, "", *benchmark.shown(found), ""]
+    json = orjson.dumps(results, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS)
+    (folder / "bench.json").write_bytes(json)
+    (folder / "bench.md").write_text("\n".join(page))
     for line in page:
         say(line)
-
-
-def _plain(by_way: Mapping[str, pixels.WayResult]) -> dict[str, object]:
-    return {way: asdict(result) for way, result in by_way.items()}
 
 
 if __name__ == "__main__":

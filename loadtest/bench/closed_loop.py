@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 CONNECTIONS = 8
 
 
-async def answer_all(port: int, requests: Sequence[bytes]) -> None:
-    """Sends raw HTTP/1.1 requests over CONNECTIONS connections, each as soon as the last is
+async def answer_all(port: int, requests: Sequence[bytes], connections: int = CONNECTIONS) -> None:
+    """Sends raw HTTP/1.1 requests over so many connections, each as soon as the last is
     answered. RuntimeError for an answer that is not 200."""
     waiting = iter(requests)
-    await asyncio.gather(*(_connection(port, waiting) for _ in range(CONNECTIONS)))
+    await asyncio.gather(*(_connection(port, waiting) for _ in range(connections)))
 
 
 async def _connection(port: int, waiting: Iterator[bytes]) -> None:

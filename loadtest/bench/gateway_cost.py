@@ -7,31 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
-from typing import IO
-
-import orjson
-from PIL import Image
 
 from gateway.local.sample_catalog import SampleItem, render_pictures, sample_items
-from loadtest.bench.closed_loop import answer_all, raw
+from loadtest.bench.closed_loop import answer_all
 from loadtest.bench.figures import Figure, table
-from loadtest.http_caller import request_of
-from loadtest.photos import SIZES, photo
-from loadtest.picture_folder import CatalogEntry
-from loadtest.workload import Ask, Kind, texts
+from loadtest.bench.processes import Served, responding, serving
+from loadtest.bench.requests import search_by, uploads, words
 
-RELEASE = "sample-v1"
 RUNS = 5
 WARM_UP = 200
-PICTURES = 40
 PER_RUN = {"image": 300, "words": 800, "words again": 800}
 
 GATEWAY_CORE, OTHER_CORE = 0, 1
@@ -52,14 +41,17 @@ class Cost:
         return 1000 / self.cpu_ms.median
 
 
-def measure(state: Path, repository: Path) -> dict[str, Cost]:
+def measure(state: Path, repository: Path, release_id: str) -> dict[str, Cost]:
     """The costs, by kind of search. `state` keeps the index from run to run."""
     state.mkdir(parents=True, exist_ok=True)
     items = sample_items()
     render_pictures(items, state / "drawings", lambda _: None)
     os.sched_setaffinity(0, {OTHER_CORE})
     try:
-        with _responding(repository) as triton, _serving(state, repository, triton, items) as it:
+        with (
+            responding(repository, release_id) as triton,
+            serving(Served(state, repository, release_id, triton, GATEWAY_CORE), items) as it,
+        ):
             process, port = it
             return {
                 kind: _cost(process.pid, port, runs)
@@ -80,30 +72,18 @@ def shown(costs: Mapping[str, Cost]) -> list[str]:
 
 def _requests(items: Sequence[SampleItem], state: Path) -> dict[str, list[list[bytes]]]:
     """For each kind the requests of the warming up and of each run."""
-    entries = [CatalogEntry(i.item.id, i.item.title, i.item.category, i.item.brand, "") for i in
-               items]  # fmt: skip
-    words = texts(entries, 1)
-    uploads = []
-    for number, sample in enumerate(items[:: len(items) // PICTURES][:PICTURES]):
-        path = state / f"{number}.jpg"
-        with Image.open(state / "drawings" / sample.item.pictures[0]) as subject:
-            path.write_bytes(photo(subject, SIZES["vga"], 1, number))
-        uploads.append(_raw(Ask(Kind.IMAGE, picture=path)))
-    new = iter(words)
-    counts = {kind: [WARM_UP] + [PER_RUN[kind]] * RUNS for kind in PER_RUN}
-    few = [_raw(Ask(Kind.TEXT, text)) for text in words[:50]]
-    return {
-        "image": [[uploads[n % PICTURES] for n in range(count)] for count in counts["image"]],
+    pictures, texts = uploads(items, state), words(items)
+    few = [search_by(text) for text in islice(texts, 50)]
+    asked = {
+        "image": cycle(pictures),
         # Every text is new, so that no vector is remembered.
-        "words": [
-            [_raw(Ask(Kind.TEXT, next(new))) for _ in range(count)] for count in counts["words"]
-        ],
-        "words again": [[few[n % 50] for n in range(count)] for count in counts["words again"]],
+        "words": map(search_by, texts),
+        "words again": cycle(few),
     }
-
-
-def _raw(ask: Ask) -> bytes:
-    return raw(*request_of(ask))
+    return {
+        kind: [list(islice(asked[kind], count)) for count in [WARM_UP] + [PER_RUN[kind]] * RUNS]
+        for kind in PER_RUN
+    }
 
 
 def _cost(pid: int, port: int, runs: Sequence[Sequence[bytes]]) -> Cost:
@@ -122,47 +102,3 @@ def _cpu_s(pid: int) -> float:
     """CPU seconds of all of a process's threads, in and out of the kernel (proc(5), stat)."""
     after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(after_name[11]) + int(after_name[12])) / _TICKS
-
-
-@contextmanager
-def _responding(repository: Path) -> Iterator[str]:
-    command = [sys.executable, "-m", "loadtest.bench.responder", str(repository), RELEASE]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield _said(process.stdout, r"(\S+:\d+)")
-        finally:
-            process.terminate()
-
-
-@contextmanager
-def _serving(
-    state: Path, repository: Path, triton: str, items: Sequence[SampleItem]
-) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """The gateway on its core, with the sample catalogue indexed."""
-    settings = {
-        "MODEL_REPOSITORY": repository, "TRITON": triton, "EDGE_FOLDER": state / "index",
-        "PICTURES_FOLDER": (state / "drawings").resolve(),
-    }  # fmt: skip
-    environment = os.environ | {f"LOOKALIKE_{k}": str(v) for k, v in settings.items()}
-    catalog = state / "items.jsonl"
-    catalog.write_bytes(b"".join(orjson.dumps(s.item) + b"\n" for s in items))
-    gateway = ["taskset", "-c", str(GATEWAY_CORE), sys.executable, "-m", "gateway"]
-    index = [*gateway, "index", "--catalog", str(catalog), "--release", RELEASE]
-    subprocess.run([*index, "--pictures", str(state / "drawings")], env=environment, check=True)
-    with subprocess.Popen(
-        [*gateway, "serve", "--port", "0", "--grpc-port", "0"],
-        env=environment, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        try:
-            yield process, int(_said(process.stderr, r"listening on http://\S+:(\d+)"))
-        finally:
-            process.terminate()
-
-
-def _said(stream: IO[str] | None, pattern: str) -> str:
-    """The first group of the first line that has `pattern`."""
-    assert stream is not None
-    for line in stream:
-        if found := re.search(pattern, line):
-            return found[1]
-    raise RuntimeError("The process ended before it was ready.")

@@ -32,7 +32,6 @@ from gateway.preprocess.image import (
 from loadtest.bench.figures import Figure, table
 from loadtest.photos import SIZES, photo
 
-RELEASE = "sample-v1"
 RUNS = 5
 PICTURES = 6
 LIMITS = PictureLimits()
@@ -84,9 +83,9 @@ class WayResult:
 Results = Mapping[str, Mapping[str, WayResult]]  # "phone to 64 px" → way → result
 
 
-def measure(state: Path, repository: Path) -> Results:
+def measure(state: Path, repository: Path, release_id: str) -> Results:
     """Every size of upload, to each of SIDES_PX, in every way."""
-    loaded = load_release(repository, RELEASE)
+    loaded = load_release(repository, release_id)
     tower = loaded.release.image
     session = onnxruntime.InferenceSession(repository / tower.model / "1" / "model.onnx")
     uploads = _uploads(state)
