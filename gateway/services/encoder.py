@@ -17,6 +17,7 @@ from gateway.domain.ports import Inference, Priority
 from gateway.domain.query import Crop
 from gateway.domain.vectors import Batch, Vector
 from gateway.preprocess.image import PictureLimits, Pixels, decode_to_pixels
+from gateway.services.in_flight import InFlight
 from gateway.services.pixel_room import PixelRoom
 from gateway.telemetry import Metrics, Timings
 
@@ -29,26 +30,29 @@ DECODE_TIMEOUT_S = 60.0
 ENDLESS = PixelRoom(sys.maxsize)
 
 
+# A space's fingerprint, and the tokens of a text: "Red  shoe" and "red shoe" have the same.
+TextKey = tuple[str, bytes]
+
+
 class TextVectorCache:
     """The vectors of the latest distinct texts, least recently used first out."""
 
     def __init__(self, capacity: int, metrics: Metrics) -> None:
         self._capacity = capacity
-        self._vectors: OrderedDict[tuple[str, str], Vector] = OrderedDict()
+        self._vectors: OrderedDict[TextKey, Vector] = OrderedDict()
         self._metrics = metrics
 
-    def get(self, fingerprint: str, text: str) -> Vector | None:
-        """The vector of `text` in that space, if it is still here."""
-        key = (fingerprint, text)
+    def get(self, key: TextKey) -> Vector | None:
+        """The vector of a text, if it is still here."""
         vector = self._vectors.get(key)
         if vector is not None:
             self._vectors.move_to_end(key)
         self._metrics.text_cache.labels("miss" if vector is None else "hit").inc()
         return vector
 
-    def put(self, fingerprint: str, text: str, vector: Vector) -> None:
+    def put(self, key: TextKey, vector: Vector) -> None:
         """Keeps a vector, and lets go of the one unused for longest when there are too many."""
-        self._vectors[fingerprint, text] = vector
+        self._vectors[key] = vector
         if len(self._vectors) > self._capacity:
             self._vectors.popitem(last=False)
 
@@ -75,25 +79,32 @@ class Encoder:
         self._limits = limits
         self._workers = workers
         self._cache = cache
+        self._in_flight: InFlight[Batch] = InFlight()
         self._room = room
         self._bulk = asyncio.Semaphore(bulk_decodes)
 
     async def text(
         self, text: str, loaded: LoadedRelease, deadline: Deadline, timings: Timings
     ) -> Vector:
-        """The unit vector `[dim]` of some words; repeated words need no model."""
+        """The unit vector `[dim]` of some words; words that were asked before, or are being
+        asked, need no model."""
         release = loaded.release
-        cached = self._cache.get(release.fingerprint, text)
-        if cached is not None:
-            return cached
         with timings.stage("tokenise"):
             row = loaded.tokenizer.encode(text)
-        with timings.stage("infer"):
-            vectors = await self._inference.infer(
+        key = (release.fingerprint, row.tobytes())
+        cached = self._cache.get(key)
+        if cached is not None:
+            return cached
+
+        async def infer() -> Batch:
+            return await self._inference.infer(
                 release.text.model, TEXT_INPUT, row[np.newaxis], deadline, self._priority
             )
+
+        with timings.stage("infer"):
+            vectors = await self._in_flight.once(key, infer, deadline)
         vector: Vector = vectors[0]
-        self._cache.put(release.fingerprint, text, vector)
+        self._cache.put(key, vector)
         return vector
 
     async def picture(

@@ -32,8 +32,8 @@ from loadtest.bench.requests import search_by, uploads, words
 RUNS = 5
 BATCHES = (1, 4, 8, 16, 32)
 CEILING_S = 1.0
-CONNECTIONS = 32
-IMAGES, WORDS = 400, 600  # requests of a run: some seconds
+CONNECTIONS = 16
+IMAGES, WORDS = 400, 400  # requests of a run: some seconds
 SAMPLE_WORDS = 500  # that tell how long texts are
 
 

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from gateway.domain.errors import BackendUnavailable, DeadlineExceeded, Overloaded
-from tests.fakes import DIM, held, picture
+from tests.fakes import COLOURS, DIM, held, picture
 from tests.shop import LIMITS, MAX_IN_FLIGHT, Shop
 
 
@@ -329,17 +329,32 @@ async def test_a_fault_of_one_part_is_the_answer(shop: Shop) -> None:
 async def test_beyond_the_slots_requests_are_refused_at_once(shop: Shop) -> None:
     with held(shop.inference) as release:
         waiting = [
-            asyncio.create_task(shop.http.get("/v1/search", params={"q": f"red {n}"}))
-            for n in range(MAX_IN_FLIGHT)
+            asyncio.create_task(shop.http.get("/v1/search", params={"q": colour}))
+            for colour in list(COLOURS)[:MAX_IN_FLIGHT]
         ]
         for _ in waiting:
             await shop.inference.arrived.acquire()
-        refused = await shop.http.get("/v1/search", params={"q": "red"})
+        refused = await shop.http.get("/v1/search", params={"q": "anything"})
         assert refused.status_code == 429
         assert int(refused.headers["retry-after"]) >= 1
         release.set()
         assert {r.status_code for r in await asyncio.gather(*waiting)} == {200}
     assert (await shop.http.get("/v1/search", params={"q": "red"})).status_code == 200
+
+
+async def test_the_same_words_at_the_same_moment_cost_one_inference(shop: Shop) -> None:
+    with held(shop.inference) as release:
+        asked = ["red shoe", "RED  shoe", "red shoe "]
+        waiting = [
+            asyncio.create_task(shop.http.get("/v1/search", params={"q": q, "mode": "vector"}))
+            for q in asked
+        ]
+        await shop.inference.arrived.acquire()
+        release.set()
+        answers = [answer.json()["hits"] for answer in await asyncio.gather(*waiting)]
+    assert answers[0]
+    assert answers[1:] == answers[:1] * 2
+    assert len(shop.inference.calls) == 1
 
 
 async def test_the_callers_deadline_holds(shop: Shop) -> None:
