@@ -39,15 +39,13 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 class TritonOptions:
     """`models` are loaded at start; others of the repository can be loaded later by its API.
 
-    `grpc_port` 0 takes a free one. `log_file` is overwritten at start. `cache_bytes` sizes
-    Triton's response cache; 0 leaves it out.
+    `grpc_port` 0 takes a free one. `log_file` is overwritten at start.
     """
 
     repository: Path
     models: Sequence[str]
     log_file: Path
     grpc_port: int = 0
-    cache_bytes: int = 0
 
 
 class TritonServer:
@@ -135,7 +133,7 @@ class TritonServer:
 
     def _command(self, wheel: Path, backends: Path) -> list[str]:
         options = self._options
-        command = [
+        return [
             str(wheel / "bin" / "tritonserver"),
             f"--model-repository={options.repository.resolve()}",
             f"--backend-directory={backends}",
@@ -155,12 +153,6 @@ class TritonServer:
             "--grpc-keepalive-permit-without-calls=1",
             "--exit-timeout-secs=10",
         ]
-        if options.cache_bytes:
-            command += [
-                f"--cache-config=local,size={options.cache_bytes}",
-                f"--cache-directory={wheel / 'caches'}",
-            ]
-        return command
 
     def _wait_until_ready(self) -> None:
         assert self._process is not None
