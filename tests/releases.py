@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.domain.deadline import Deadline
 from gateway.services.collection_difference import difference
-from gateway.services.release_build import BuildProgress
+from gateway.services.release_build import BuildLimits, BuildProgress
 from tests.shop import ADMIN_KEY, Shop
 
 V1, V2 = "colours-v1", "colours-v2"
@@ -19,10 +19,12 @@ def soon() -> Deadline:
     return Deadline.after(20)
 
 
-async def built(shop: Shop, most_failed: float = 0.0) -> BuildProgress:
+async def built(
+    shop: Shop, most_failed: float = 0.0, most_per_s: float | None = None
+) -> BuildProgress:
     """The second release, built beside the first; must succeed."""
     progress = BuildProgress(V2)
-    await shop.gateway.lifecycle.build(progress, most_failed)
+    await shop.gateway.lifecycle.build(progress, BuildLimits(most_failed, most_per_s))
     assert progress.reason is None
     return progress
 

@@ -16,7 +16,7 @@ from gateway.domain.ports import Aliases
 from gateway.domain.trial import Trial
 from gateway.services.active_release import ActiveRelease
 from gateway.services.encoder import IMAGE_INPUT, TEXT_INPUT
-from gateway.services.release_build import BuildProgress
+from gateway.services.release_build import BuildLimits, BuildProgress
 from gateway.services.release_status import ReleaseStatus
 
 router = APIRouter(
@@ -42,6 +42,9 @@ class BuildIn(Strict):
 
     most_failed: float = Field(
         0.01, ge=0, le=1, description="Share of items whose pictures may have become unusable."
+    )
+    most_per_s: float | None = Field(
+        None, gt=0, description="Items copied a second; as many as can be, if unset."
     )
 
 
@@ -108,9 +111,8 @@ async def build(release_id: str, gateway: GatewayOf, body: BuildIn | None = None
     """Starts to fill the release's collection beside the active one; asked again, it says how far
     it is. Stopped or killed, it goes on where it was."""
     asked = body or BuildIn()
-    return json_response(
-        _build(gateway.lifecycle.start_build(release_id, asked.most_failed)), status=202
-    )
+    limits = BuildLimits(asked.most_failed, asked.most_per_s)
+    return json_response(_build(gateway.lifecycle.start_build(release_id, limits)), status=202)
 
 
 @admin.delete("/{release_id}/build", status_code=204)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -18,7 +19,7 @@ from gateway.bootstrap import assemble
 from gateway.cli.console import errors, out, progress
 from gateway.cli.release_tables import release_table, releases_table
 from gateway.domain.errors import LookalikeError, StartupProblem
-from gateway.services.release_build import BuildProgress, BuildState
+from gateway.services.release_build import BuildLimits, BuildProgress, BuildState
 from gateway.settings import Settings, Store
 
 POLL_S = 0.3
@@ -66,16 +67,21 @@ def build(
     most_failed: Annotated[
         float, typer.Option(min=0, max=1, help="Share of items whose pictures may have gone.")
     ] = 0.01,
+    most_per_second: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Items a second, so that live searches keep their time."),
+    ] = None,
     job: Annotated[
         bool, typer.Option("--job", help="Build in this process (cluster store), not in a gateway.")
     ] = False,
 ) -> None:
     """Embed the whole catalogue anew, beside the active release; goes on where it was stopped."""
+    limits = BuildLimits(most_failed, most_per_second)
     if job:
-        final = _built_here(release, most_failed)
+        final = _built_here(release, limits)
     else:
         with _admin(gateway) as api:
-            final = _built_there(api, release, most_failed)
+            final = _built_there(api, release, limits)
     for problem in final["problems"]:
         errors.print(f"{problem['id']}: {problem['detail']}", markup=False, soft_wrap=True)
     if final["state"] != BuildState.DONE:
@@ -161,9 +167,9 @@ def _admin(url: str | None) -> Iterator[AdminApi]:
         api.close()
 
 
-def _built_there(api: AdminApi, release: str, most_failed: float) -> dict[str, Any]:
+def _built_there(api: AdminApi, release: str, limits: BuildLimits) -> dict[str, Any]:
     """Has the gateway build, and watches. Ctrl-C ends the watching only."""
-    state = api.post(path_of(release, "/build"), {"most_failed": most_failed})
+    state = api.post(path_of(release, "/build"), asdict(limits))
     with progress() as bar:
         task = bar.add_task(f"building {release}", total=None)
         try:
@@ -180,19 +186,19 @@ def _built_there(api: AdminApi, release: str, most_failed: float) -> dict[str, A
     return state
 
 
-def _built_here(release: str, most_failed: float) -> dict[str, Any]:
+def _built_here(release: str, limits: BuildLimits) -> dict[str, Any]:
     settings = Settings()
     if settings.store is not Store.CLUSTER:
         raise StartupProblem(
             "--job needs the cluster store: the edge store lives in the gateway's process. Leave "
             "out --job to have the gateway build."
         )
-    return uvloop.run(_job(settings, BuildProgress(release), most_failed))
+    return uvloop.run(_job(settings, BuildProgress(release), limits))
 
 
-async def _job(settings: Settings, state: BuildProgress, most_failed: float) -> dict[str, Any]:
+async def _job(settings: Settings, state: BuildProgress, limits: BuildLimits) -> dict[str, Any]:
     async with assemble(settings) as assembly:
-        work = asyncio.create_task(assembly.gateway.lifecycle.build(state, most_failed))
+        work = asyncio.create_task(assembly.gateway.lifecycle.build(state, limits))
         with progress() as bar:
             task = bar.add_task(f"building {state.release}", total=None)
             while not work.done():

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -35,12 +35,31 @@ from gateway.services.towers import Towers
 COPY_ITEMS = 32
 COPIES_IN_FLIGHT = 2
 COPY_TIMEOUT_S = 300.0
+# A build with a limit copies this much of a second at once: in small pieces, evenly.
+PACE_S = 0.25
 # A write reaches the second collection this much after the first, as a rule; and one item is hardly
 # written at each of so many looks.
 CROSSING_S = 0.3
 LOOKS = 4
 # Each pass finds what the one before left or what crossed it; more than a few mean trouble.
 MOST_PASSES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class BuildLimits:
+    """What a build may cost.
+
+    Attributes:
+        most_failed: the share of items, 0 to 1, whose pictures may have become unusable.
+        most_per_s: items copied a second; None copies as many as bulk work gets through. Where
+            towers and gateway share cores, priorities alone do not keep a build from live searches.
+    """
+
+    most_failed: float = 0.01
+    most_per_s: float | None = None
+
+
+USUAL_LIMITS = BuildLimits()
 
 
 class BuildState(StrEnum):
@@ -111,10 +130,8 @@ class ReleaseBuild:
         self._pictures = pictures
         self._towers = towers
 
-    async def run(self, progress: BuildProgress, most_failed: float = 0.01) -> None:
+    async def run(self, progress: BuildProgress, limits: BuildLimits = USUAL_LIMITS) -> None:
         """Fills the collection of `progress.release` until it is in step with the active one.
-
-        `most_failed` is the share of items, 0 to 1, whose pictures may have become unusable.
 
         Raises NotFound, ReleaseInvalid or Conflict for a release that cannot be used,
         SpaceMismatch if its collection is of another model, CatalogInvalid when too many items
@@ -126,7 +143,7 @@ class ReleaseBuild:
         visible_at_s = time.monotonic() + 2 * FOLLOW_INTERVAL_S  # to every gateway's next look
         for _ in range(MOST_PASSES):
             await asyncio.sleep(max(0.0, visible_at_s - time.monotonic()))
-            changed = await self._pass(progress, source, target, most_failed)
+            changed = await self._pass(progress, source, target, limits)
             if not changed:
                 break
         else:
@@ -159,7 +176,7 @@ class ReleaseBuild:
         progress: BuildProgress,
         source: ActiveRelease,
         target: ActiveRelease,
-        most_failed: float,
+        limits: BuildLimits,
     ) -> bool:
         """Compares and copies once; whether anything was left to copy."""
         names = source.collection.name, target.collection.name
@@ -176,17 +193,20 @@ class ReleaseBuild:
         before_s, room = progress.seconds, asyncio.Semaphore(COPIES_IN_FLIGHT)
 
         async def copy(chunk: Sequence[str]) -> None:
-            async with room:
+            try:
                 done = await self._copy(chunk, source, target, progress)
+            finally:
+                room.release()
             progress.done += done
             progress.copied += len(chunk)
             progress.seconds = before_s + time.monotonic() - started_s
-            self._require_few(progress, most_failed)
+            self._require_few(progress, limits.most_failed)
 
         try:
             async with asyncio.TaskGroup() as group:
-                for start in range(0, len(ids), COPY_ITEMS):
-                    group.create_task(copy(ids[start : start + COPY_ITEMS]))
+                async for chunk in _paced(ids, limits.most_per_s):
+                    await room.acquire()
+                    group.create_task(copy(chunk))
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from failures
         return True
@@ -222,6 +242,20 @@ class ReleaseBuild:
                 f"{failed:,} of {progress.items:,} items have pictures that cannot be used any "
                 f"more, the first being {item_id}: {why} Put them right, or allow more."
             )
+
+
+async def _paced(ids: Sequence[str], most_per_s: float | None) -> AsyncIterator[Sequence[str]]:
+    """The items in chunks: each as soon as it is asked for, but none before its time."""
+    size, each_s = COPY_ITEMS, 0.0
+    if most_per_s is not None:
+        size = max(1, min(COPY_ITEMS, int(most_per_s * PACE_S)))
+        each_s = size / most_per_s
+    due_s = time.monotonic()
+    for start in range(0, len(ids), size):
+        await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+        # From now on, if it came late: what was missed is not made up for in a burst.
+        due_s = max(due_s, time.monotonic()) + each_s
+        yield ids[start : start + size]
 
 
 async def differing(index: CatalogIndex, source: str, target: str, ids: Sequence[str]) -> list[str]:

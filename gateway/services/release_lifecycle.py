@@ -13,6 +13,7 @@ from gateway.domain.trial import Trial
 from gateway.services.active_release import FOLLOW_INTERVAL_S, ActiveRelease, ActiveReleases
 from gateway.services.collection_difference import difference
 from gateway.services.release_build import (
+    BuildLimits,
     BuildProgress,
     BuildState,
     ReleaseBuild,
@@ -63,7 +64,7 @@ class ReleaseLifecycle:
     def _progress(self) -> Mapping[str, BuildProgress]:
         return {release: progress for release, (progress, _) in self._builds.items()}
 
-    def start_build(self, release_id: str, most_failed: float) -> BuildProgress:
+    def start_build(self, release_id: str, limits: BuildLimits) -> BuildProgress:
         """Builds in the background; a build that is running already goes on.
 
         Conflict while another release is built. Failures are in the progress.
@@ -74,14 +75,14 @@ class ReleaseLifecycle:
                     return progress
                 raise Conflict(f"{other} is being built; wait, or stop it first.", field="release")
         progress = BuildProgress(release_id)
-        task = asyncio.create_task(self.build(progress, most_failed))
+        task = asyncio.create_task(self.build(progress, limits))
         self._builds[release_id] = progress, task
         return progress
 
-    async def build(self, progress: BuildProgress, most_failed: float) -> None:
+    async def build(self, progress: BuildProgress, limits: BuildLimits) -> None:
         """Builds here and now; `progress` tells how it goes and why it failed."""
         try:
-            await self._build.run(progress, most_failed)
+            await self._build.run(progress, limits)
         except LookalikeError as exc:
             progress.state, progress.reason = BuildState.FAILED, exc.detail
         except Exception:  # nobody awaits a build: it must end as failed, whatever it met

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.domain.errors import BackendUnavailable
 from gateway.services.model_keeper import ModelKeeper
-from gateway.services.release_build import BuildProgress
+from gateway.services.release_build import BuildLimits, BuildProgress
 from tests.fakes import ColourModels
 from tests.shop import ITEMS, open_shop
 
@@ -19,7 +19,7 @@ V1, V2 = "colours-v1", "colours-v2"
 
 async def test_active_and_kept_towers_are_loaded_and_retired_ones_are_not(tmp_path: Path) -> None:
     async with open_shop(tmp_path / "index", ITEMS) as shop:
-        await shop.gateway.lifecycle.build(BuildProgress(V2), 0.0)
+        await shop.gateway.lifecycle.build(BuildProgress(V2), BuildLimits(0.0))
         restarted = ColourModels()
         keeper = ModelKeeper(shop.gateway.releases, restarted)
         await keeper.ensure()

@@ -13,7 +13,12 @@ from gateway.domain.errors import (
 )
 from gateway.domain.items import Item
 from gateway.domain.ports import Priority
-from gateway.services.release_build import BuildProgress, BuildState
+from gateway.services.release_build import (
+    PACE_S,
+    BuildLimits,
+    BuildProgress,
+    BuildState,
+)
 from gateway.services.release_status import ReleaseState
 from tests.fakes import COLOURS, picture
 from tests.releases import V1, V2, built, first, in_step, soon
@@ -43,6 +48,15 @@ async def test_a_build_gives_way_to_live_searches(shop: Shop) -> None:
     assert {how for _, _, how in rows} == {Priority.BULK}
 
 
+async def test_a_build_with_a_limit_copies_no_faster(shop: Shop) -> None:
+    start = asyncio.get_running_loop().time()
+    progress = await built(shop, most_per_s=len(ITEMS) / 0.5)
+    assert progress.state is BuildState.DONE
+    # Items come in pieces, and the first of them has not to wait.
+    assert asyncio.get_running_loop().time() - start > 0.5 - PACE_S
+    assert await in_step(shop)
+
+
 async def test_a_build_that_was_stopped_embeds_nothing_twice(tmp_path: Path) -> None:
     names = list(COLOURS)
     items = [Item(f"sku-{n}", f"Thing {n}", (f"{names[n % 6]}.png",)) for n in range(150)]
@@ -50,7 +64,7 @@ async def test_a_build_that_was_stopped_embeds_nothing_twice(tmp_path: Path) -> 
         shop.inference.calls.clear()
         lifecycle = shop.gateway.lifecycle
         shop.inference.arrived = asyncio.Semaphore(0)
-        lifecycle.start_build(V2, 0.0)
+        lifecycle.start_build(V2, BuildLimits(0.0))
         golden = 2 * len(COLOURS)
         for _ in range(golden + 4):  # the golden inputs, and some of the catalogue
             await asyncio.wait_for(shop.inference.arrived.acquire(), 10)
@@ -123,7 +137,7 @@ async def test_whatever_is_written_during_a_build_both_end_the_same(
 async def test_pictures_that_are_gone_are_listed_and_too_many_end_the_build(shop: Shop) -> None:
     del shop.pictures.pictures["blue.png"]
     progress = BuildProgress(V2)
-    await shop.gateway.lifecycle.build(progress, most_failed=0.1)
+    await shop.gateway.lifecycle.build(progress, BuildLimits(0.1))
     assert progress.state is BuildState.FAILED
     assert "1 of 5 items" in (progress.reason or "")
     progress = await built(shop, most_failed=0.2)
@@ -144,7 +158,7 @@ async def test_a_build_that_meets_an_error_of_ours_ends_as_failed(
 
     monkeypatch.setattr(shop.index, "optimize", broken)
     progress = BuildProgress(V2)
-    await shop.gateway.lifecycle.build(progress, 0.0)
+    await shop.gateway.lifecycle.build(progress, BuildLimits(0.0))
     assert progress.state is BuildState.FAILED
     assert not progress.running
     assert progress.reason

@@ -19,7 +19,7 @@ from gateway.domain.loaded_release import LoadedRelease
 from gateway.domain.ports import Aliases
 from gateway.services.collection_difference import difference
 from gateway.services.model_keeper import ModelKeeper
-from gateway.services.release_build import BuildProgress, BuildState
+from gateway.services.release_build import BuildLimits, BuildProgress, BuildState
 from gateway.services.release_status import ReleaseState
 from tests.fakes import colour_release
 from tests.releases import KEY, V1, V2, built, first, in_step, soon
@@ -60,7 +60,7 @@ async def test_what_infers_otherwise_than_pytorch_is_neither_built_nor_activated
     with pytest.raises(Conflict, match="not PyTorch's"):
         await shop.gateway.lifecycle.activate(V2)
     progress = BuildProgress(V2)
-    await shop.gateway.lifecycle.build(progress, 0.0)
+    await shop.gateway.lifecycle.build(progress, BuildLimits(0.0))
     assert progress.state is BuildState.FAILED
     assert "not PyTorch's" in (progress.reason or "")
 
@@ -176,7 +176,7 @@ async def test_a_collection_of_another_model_is_never_searched_built_or_activate
         refused = await shop.http.get("/v1/search?q=red", headers={"X-Release": V2})
         assert refused.status_code == 404
         progress = BuildProgress(V2)
-        await shop.gateway.lifecycle.build(progress, 0.0)
+        await shop.gateway.lifecycle.build(progress, BuildLimits(0.0))
         assert "another model" in (progress.reason or "")
         with pytest.raises(SpaceMismatch):
             await shop.gateway.lifecycle.activate(V2)

@@ -25,7 +25,7 @@ from gateway.domain.errors import (
 from gateway.domain.items import Item
 from gateway.domain.query import LegWeights, Mode
 from gateway.services.evaluation import check_items, evaluate
-from gateway.services.release_build import BuildProgress
+from gateway.services.release_build import BuildLimits, BuildProgress
 from gateway.services.subject import AS_ASKED, Method, ReleaseInProcess
 from tests.golden import golden_set, photo, words
 from tests.shop import MAX_IN_FLIGHT, Shop, open_shop
@@ -97,7 +97,7 @@ async def test_a_release_that_is_not_kept_there_is_told_before_and_while_it_is_a
 async def test_a_release_that_is_kept_but_not_active_is_measured_beside_the_live_one(
     shop: Shop, tmp_path: Path
 ) -> None:
-    await shop.gateway.lifecycle.build(BuildProgress("colours-v2"), 0.0)
+    await shop.gateway.lifecycle.build(BuildProgress("colours-v2"), BuildLimits(0.0))
     golden = golden_set(tmp_path, *ROWS)
     for release in (RELEASE, "colours-v2"):
         remote = RemoteGateway(release, shop.http)
