@@ -28,6 +28,7 @@ from pydantic_settings import (
 )
 
 from gateway.domain.access import parse_keys
+from gateway.telemetry.log_lines import LogFormat, LogLevel
 
 
 class Store(StrEnum):
@@ -59,6 +60,7 @@ Secret = Annotated[SecretStr, Field(min_length=1)]
 
 # What Kubernetes puts into every pod for a service of this product's name.
 _SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_\d+_")
+_COLLECTOR = r"^https?://[^/\s]+$"
 _ORIGIN = re.compile(r"\*|https?://[^/\s]+")
 
 
@@ -193,6 +195,18 @@ class Settings(BaseSettings):
     text_cache_entries: Count = Field(10_000, description="Vectors of texts kept in memory.")
     max_picture_bytes: Count = Field(10 * 2**20, description="Largest encoded picture.")
     max_picture_pixels: Count = Field(25_000_000, description="Largest picture in pixels.")
+
+    log_format: LogFormat | None = Field(
+        None,
+        description="json or text, a line for each request; unset: text on a terminal, else json.",
+    )
+    log_level: LogLevel = Field(
+        LogLevel.INFO, description="The least that is logged: debug, info, warning or error."
+    )
+    otlp_endpoint: Annotated[str, Field(pattern=_COLLECTOR)] | None = Field(
+        None,
+        description="Where traces go by OTLP over gRPC: http://host:4317, or https. Unset: none.",
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -142,6 +142,8 @@ def _serving(
     settings = {
         "MODEL_REPOSITORY": repository, "TRITON": triton, "EDGE_FOLDER": state / "index",
         "PICTURES_FOLDER": (state / "drawings").resolve(),
+        # Nobody reads on what it says, and a pipe that is full would stop it.
+        "LOG_FORMAT": "text", "LOG_LEVEL": "warning",
     }  # fmt: skip
     environment = os.environ | {f"LOOKALIKE_{k}": str(v) for k, v in settings.items()}
     catalog = state / "items.jsonl"
