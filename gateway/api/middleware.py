@@ -79,8 +79,9 @@ class RequestContext:
 def _route(scope: Scope) -> str:
     """`GET /v1/search`. A method or path that is not ours must not become a name in the metrics."""
     route, method = scope.get("route"), scope["method"]
-    known = method in (getattr(route, "methods", None) or ())
-    return f"{method} {route.path}" if known else NO_ROUTE
+    if route is None or method not in (route.methods or ()):
+        return NO_ROUTE
+    return f"{method} {route.path}"
 
 
 class ClientGone:
