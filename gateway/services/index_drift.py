@@ -65,4 +65,5 @@ class IndexDrift:
         for release, points in counts.items():
             metrics.index_pictures.labels(release).set(points)
             metrics.index_drift.labels(release).set(abs(points - wanted))
+            metrics.out_of_step.labels(release)  # there from the start, at 0
             metrics.build_running.labels(release).set(self._lifecycle.building(release))

@@ -146,9 +146,11 @@ class SearchService:
     def _count(self, query: Query, active: ActiveRelease, page: _Page) -> None:
         metrics = self._admission.metrics
         metrics.searches.labels(active.id).inc()
+        if query.offset > 0:
+            return  # a further page says nothing new of the match
         if page.confident is not None:
             metrics.best_match[page.confident].inc()
-        if not page.hits and query.offset == 0:
+        if not page.hits:
             metrics.empty_searches.inc()
 
     async def embed(

@@ -134,7 +134,7 @@ class Metrics:
     def _define_quality(self) -> None:
         matches = self._counter(
             "lookalike_best_match",
-            "Searches of a calibrated release, by whether the best hit reached its cut-off.",
+            "Searches of a calibrated release, by whether the best match reached its cut-off.",
             "confident",
         )
         self.best_match = {True: matches.labels("true"), False: matches.labels("false")}
@@ -148,6 +148,8 @@ class Metrics:
             "Copies of searches for a candidate, by outcome: compared, failed or left out.",
             "outcome",
         )
+        for outcome in ("compared", "failed", "left out"):
+            self.shadow.labels(outcome)  # there from the start, at 0
         self.shadow_overlap = Histogram(
             "lookalike_shadow_overlap",
             "Share of the first ten items that candidate and active release have in common.",
