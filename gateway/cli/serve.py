@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -54,9 +55,7 @@ async def _serve(settings: Settings, say: Callable[[str], None]) -> None:
         answering(assembly.gateway, sock, settings) as edges,
     ):
         say(f"listening on {url_of(sock)} and, for gRPC, on port {edges.grpc_port}")
-        try:
+        with suppress(LookalikeError):  # readiness says why there is none
             active = assembly.gateway.releases.active()
             say(f"release {active.id}, {active.collection.points:,} pictures")
-        except LookalikeError as exc:
-            say(f"not ready: {exc.detail}")
         await asyncio.wait([edges.stopped])

@@ -77,7 +77,8 @@ class ReadinessCheck:
         self._metrics.ready.set(now.ready)
         self._metrics.space_mismatch.set(mismatch)
         if now != self._latest:
-            log.info("ready" if now.ready else "not ready: %s", *filter(None, [now.reason]))
+            level = logging.INFO if now.ready or self._draining else logging.WARNING
+            log.log(level, "%s", "ready" if now.ready else f"not ready: {now.reason}")
         self._latest = now
         return now
 
