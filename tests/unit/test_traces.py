@@ -30,6 +30,7 @@ from gateway.settings import Settings
 from tests.fakes import picture
 from tests.otlp_receiver import Received, grpc_receiver
 from tests.qdrant_wire.server import serving
+from tests.qdrant_wire.statuses import Heard
 from tests.shop import ITEMS, LIMITS, Shop, shop_on
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -164,7 +165,8 @@ async def test_probes_are_not_traced_nor_are_copies_for_a_candidate(
 async def test_the_index_servers_part_is_a_span_below_the_search(
     collector: tuple[str, Received],
 ) -> None:
-    async with serving() as port:
+    heard: Heard = []
+    async with serving(heard=heard) as port:
         index = ClusterIndex(ClusterOptions(host="127.0.0.1", grpc_port=port))
         async with shop_on(index, ITEMS) as shop, traced_gateway(shop.gateway, *collector) as own:
             await own.http.get("/v1/search?q=red")
@@ -174,6 +176,8 @@ async def test_the_index_servers_part_is_a_span_below_the_search(
     assert asked.kind == Span.SPAN_KIND_CLIENT
     assert asked.parent_span_id == spans["search"].span_id
     assert attributes(asked)["server.port"] == port
+    sent = [headers.get("traceparent", "") for method, headers in heard if method == "Query"]
+    assert sent[-1].split("-")[1:3] == [asked.trace_id.hex(), asked.span_id.hex()]
 
 
 def test_without_an_address_the_sdk_is_not_even_imported() -> None:
