@@ -75,7 +75,7 @@ $(VENV)/.load: pyproject.toml | $(VENV)
 $(VENV)/.test: pyproject.toml tests/constraints.txt | $(VENV)
 	@echo "installing the tests' packages into $(VENV), PyTorch among them (once)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint tests/constraints.txt \
-		--editable '.[local,export,evaluate,parquet,load,dev]'
+		--editable '.[local,export,evaluate,parquet,load,otel,dev]'
 	@touch $@ $(VENV)/.local $(VENV)/.load
 
 $(VENV):

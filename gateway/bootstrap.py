@@ -33,6 +33,7 @@ from gateway.services.admission import Admission
 from gateway.services.catalog import CatalogService
 from gateway.services.encoder import Encoder, TextVectorCache
 from gateway.services.gateway import Gateway, Timeouts
+from gateway.services.index_drift import IndexDrift
 from gateway.services.indexing import Indexing
 from gateway.services.item_pictures import ItemPictures
 from gateway.services.item_writer import ItemWriter
@@ -48,6 +49,7 @@ from gateway.services.shadow import MOST_AT_ONCE, Shadow
 from gateway.services.towers import Towers
 from gateway.settings import Settings, Store
 from gateway.telemetry import Metrics
+from gateway.telemetry.tracing import NO_TRACES, Tracer
 
 # The share of a request's time that it may wait for others. A quarter keeps a model's batches full
 # at ten requests a second and more, and answers in time where many texts need no model.
@@ -106,10 +108,11 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
     """
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        index = _open_index(settings)
+        index = _open_index(settings, metrics)
         stack.push_async_callback(index.close)
-        inference = TritonInference(settings.triton)
+        inference = TritonInference(settings.triton, metrics)
         stack.push_async_callback(inference.close)
+        metrics.backend_up.labels("triton").set_function(lambda: not inference.away)
         client = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=True))
         workers = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
         stack.callback(workers.shutdown, cancel_futures=True)
@@ -173,14 +176,20 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             catalog=catalog,
             pictures=ItemPictures(releases, index, pictures, limits, workers),
             releases=releases,
-            readiness=ReadinessCheck(releases, inference, index),
+            readiness=ReadinessCheck(releases, inference, index, metrics),
             lifecycle=lifecycle,
             shadow=shadow,
             metrics=metrics,
             timeouts=Timeouts(settings.default_timeout_s, settings.max_timeout_s),
+            tracer=_traces(settings, stack),
         )
         await releases.refresh()
-        for following in (releases.follow(), ModelKeeper(releases, control).follow()):
+        drift = IndexDrift(index, releases, lifecycle, metrics)
+        for following in (
+            releases.follow(),
+            ModelKeeper(releases, control).follow(),
+            drift.follow(),
+        ):
             stack.push_async_callback(_cancelled, asyncio.create_task(following))
         indexing = Indexing(index, releases, catalog, towers)
         yield Assembly(gateway, indexing, index, towers, inference, pinned)
@@ -210,7 +219,22 @@ def _query_pictures(settings: Settings, stack: AsyncExitStack) -> PictureSource:
     return pictures
 
 
-def _open_index(settings: Settings) -> CatalogIndex:
+def _traces(settings: Settings, stack: AsyncExitStack) -> Tracer:
+    if settings.otlp_endpoint is None:
+        return NO_TRACES
+    try:
+        from gateway.adapters.otlp_traces import OtlpTraces
+    except ModuleNotFoundError as exc:
+        raise StartupProblem(
+            "LOOKALIKE_OTLP_ENDPOINT is set, but OpenTelemetry is not installed. Install it with "
+            "`pip install 'lookalike[otel]'`, or unset it."
+        ) from exc
+    traces = OtlpTraces(settings.otlp_endpoint)
+    stack.push_async_callback(asyncio.to_thread, traces.close)
+    return traces
+
+
+def _open_index(settings: Settings, metrics: Metrics) -> CatalogIndex:
     if settings.store is Store.EDGE:
         return EdgeIndex.open(settings.edge_folder)
     # Not for one machine: the client and what it imports take 40 MB.
@@ -218,7 +242,7 @@ def _open_index(settings: Settings) -> CatalogIndex:
     from gateway.adapters.qdrant_cluster_client import ClusterOptions
 
     key = settings.qdrant_api_key
-    return ClusterIndex(
+    cluster = ClusterIndex(
         ClusterOptions(
             host=settings.qdrant_host,
             grpc_port=settings.qdrant_grpc_port,
@@ -228,6 +252,8 @@ def _open_index(settings: Settings) -> CatalogIndex:
             write_consistency=settings.qdrant_write_consistency,
         )
     )
+    metrics.backend_up.labels("qdrant").set_function(lambda: not cluster.away)
+    return cluster
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

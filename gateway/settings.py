@@ -28,6 +28,7 @@ from pydantic_settings import (
 )
 
 from gateway.domain.access import parse_keys
+from gateway.telemetry.log_lines import LogFormat, LogLevel
 
 
 class Store(StrEnum):
@@ -59,6 +60,7 @@ Secret = Annotated[SecretStr, Field(min_length=1)]
 
 # What Kubernetes puts into every pod for a service of this product's name.
 _SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_\d+_")
+_COLLECTOR = re.compile(r"https?://[^/\s]+:\d+/?")
 _ORIGIN = re.compile(r"\*|https?://[^/\s]+")
 
 
@@ -194,6 +196,18 @@ class Settings(BaseSettings):
     max_picture_bytes: Count = Field(10 * 2**20, description="Largest encoded picture.")
     max_picture_pixels: Count = Field(25_000_000, description="Largest picture in pixels.")
 
+    log_format: LogFormat | None = Field(
+        None,
+        description="json or text, a line for each request; unset: text on a terminal, else json.",
+    )
+    log_level: LogLevel = Field(
+        LogLevel.INFO, description="The least that is logged: debug, info, warning or error."
+    )
+    otlp_endpoint: str | None = Field(
+        None,
+        description="Where traces go by OTLP over gRPC: http://host:4317, or https. Unset: none.",
+    )
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -251,6 +265,13 @@ class Settings(BaseSettings):
         for origin in value:
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"has {origin!r}; an origin is https://host or https://host:port")
+        return value
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _collector(cls, value: str | None) -> str | None:
+        if value is not None and not _COLLECTOR.fullmatch(value):
+            raise ValueError(f"is {value!r}; a collector's address is http://host:port, or https")
         return value
 
     @field_validator("fusion_text_weight")

@@ -133,7 +133,7 @@ async def shop_on(
             catalog=catalog,
             pictures=ItemPictures(releases, index, pictures, LIMITS, workers),
             releases=releases,
-            readiness=ReadinessCheck(releases, inference, index),
+            readiness=ReadinessCheck(releases, inference, index, metrics),
             lifecycle=lifecycle,
             shadow=shadow,
             metrics=metrics,

@@ -40,6 +40,7 @@ from gateway.domain.plan import SearchPlan
 from gateway.domain.ports import Aliases, CollectionInfo, CollectionSpec, Point, StoredPoint
 from gateway.domain.query import Facets, Hit
 from gateway.domain.trial import Trial
+from gateway.telemetry.tracing import Headers
 
 METADATA_KEY = "lookalike"
 READ_POINTS = 256
@@ -60,11 +61,17 @@ class ClusterIndex:
             alive,
             close,
         )
-        self._calling = partial(translated, to=self._connection)
+        server = f"{options.host}:{options.grpc_port}"
+        self._calling = partial(translated, to=self._connection, server=server)
 
     @property
     def _client(self) -> AsyncQdrantClient:
         return self._connection.current
+
+    @property
+    def away(self) -> bool:
+        """Whether Qdrant is known to be away."""
+        return self._connection.away
 
     def require_there(self) -> None:
         """See `CatalogIndex`."""
@@ -203,9 +210,9 @@ class ClusterIndex:
         """See `CatalogIndex`."""
         pager, keys = Pager(plan), payload_keys(plan)
         for window in pager.windows():
-            async with self._calling("searching the index", deadline):
+            async with self._calling("searching the index", deadline) as headers:
                 request = words.search_request(plan, window, keys)
-                found = await self._query(collection, request, deadline)
+                found = await self._query(collection, request, deadline, headers)
             pager.add(window, [_Found(point) for point in found])
         return pager.hits()
 
@@ -216,9 +223,9 @@ class ClusterIndex:
         counting = result_set(plan)
         if counting is None or not fields:
             return counted(fields, ())
-        async with self._calling("counting the result set", deadline):
+        async with self._calling("counting the result set", deadline) as headers:
             request = words.search_request(counting, RESULT_SET, ("id", *fields))
-            found = await self._query(collection, request, deadline)
+            found = await self._query(collection, request, deadline, headers)
         payload_of = (point.payload for point in found)
         return counted(
             fields,
@@ -229,12 +236,14 @@ class ClusterIndex:
         )
 
     async def _query(
-        self, collection: str, request: models.QueryRequest, deadline: Deadline
+        self, collection: str, request: models.QueryRequest, deadline: Deadline, headers: Headers
     ) -> Sequence[grpc.ScoredPoint]:
         """Not `query_points`: it decodes every payload (18 µs each), and takes no deadline but
         whole seconds."""
         answer = await self._client.grpc_points.Query(
-            RestToGrpc.convert_query_points(request, collection), timeout=deadline.remaining_s()
+            RestToGrpc.convert_query_points(request, collection),
+            timeout=deadline.remaining_s(),
+            metadata=headers or None,
         )
         return cast(Sequence[grpc.ScoredPoint], answer.result)
 

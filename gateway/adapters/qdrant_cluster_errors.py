@@ -23,14 +23,23 @@ from gateway.domain.errors import (
     Overloaded,
     SpaceMismatch,
 )
+from gateway.telemetry.request_record import outgoing_call
+from gateway.telemetry.tracing import Headers
 
 
 @asynccontextmanager
 async def translated(
-    doing: str, deadline: Deadline | None = None, *, to: WatchedConnection[AsyncQdrantClient]
-) -> AsyncIterator[None]:
+    doing: str,
+    deadline: Deadline | None = None,
+    *,
+    to: WatchedConnection[AsyncQdrantClient],
+    server: str,
+) -> AsyncIterator[Headers]:
     """Turns foreign errors into ours, and ends what runs when the deadline passes. While Qdrant is
     known to be away, it ends before it begins.
+
+    Yields the headers that belong to a call to `server` (`host:port`), which only a stub of gRPC's
+    takes: the client has no place for them.
 
     Qdrant's own timeout counts whole seconds, so the gateway cancels the call at the deadline;
     gRPC then cancels it on the server. The cancellation of the calling task stays what it is.
@@ -38,8 +47,9 @@ async def translated(
     left_s = None if deadline is None else deadline.require(doing)
     require_there(to, doing)
     try:
-        async with asyncio.timeout(left_s):
-            yield
+        with outgoing_call(f"qdrant: {doing}", server) as headers:
+            async with asyncio.timeout(left_s):
+                yield headers
     except TimeoutError as exc:
         to.suspect()
         raise DeadlineExceeded(f"The request's time ran out while {doing}.") from exc

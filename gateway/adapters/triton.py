@@ -34,8 +34,11 @@ from gateway.domain.errors import (
 )
 from gateway.domain.ports import Priority
 from gateway.domain.vectors import Batch
+from gateway.telemetry import Metrics
+from gateway.telemetry.request_record import outgoing_call
 
 OUTPUT = "vector"
+MODEL_INFER = "inference.GRPCInferenceService/ModelInfer"
 
 # Triton 24.x was seen to crash on deadlines of a few milliseconds (server issue 7368), and with
 # less than this left no answer arrives in time anyway.
@@ -88,11 +91,12 @@ class _Connection:
 class TritonInference:
     """The port `Inference`, on the Triton at `endpoint` (a gRPC target, `host:port`).
 
-    Belongs to the event loop that it is made on.
+    Belongs to the event loop that it is made on. `metrics` gets the rows of each request.
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, metrics: Metrics) -> None:
         self.endpoint = endpoint
+        self._rows = metrics.inference_rows
         self._max_batch_sizes: dict[str, int] = {}
         self._connection = WatchedConnection(
             f"Triton at {endpoint}", lambda: _connect(endpoint), _alive, _close
@@ -134,9 +138,18 @@ class TritonInference:
     ) -> Batch:
         left_s = deadline.require("the model was asked", MIN_REMAINING_S)
         request = _request(model, input_name, rows, left_s, priority)
-        with self._calling(model) as stub:
-            response = await stub.ModelInfer(request, timeout=left_s)
+        self._rows.observe(len(rows))
+        with (
+            self._calling(model) as stub,
+            outgoing_call(MODEL_INFER, self.endpoint) as headers,
+        ):
+            response = await stub.ModelInfer(request, timeout=left_s, metadata=headers or None)
         return _vectors(response, len(rows), model)
+
+    @property
+    def away(self) -> bool:
+        """Whether Triton is known to be away."""
+        return self._connection.away
 
     async def ready(self, model: str) -> bool:
         """Whether Triton says that it can serve `model`; False when it cannot be reached."""

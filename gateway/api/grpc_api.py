@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 import grpc
 import grpc.aio
@@ -16,6 +16,7 @@ from gateway.api import grpc_messages as messages
 from gateway.api.auth import bearer
 from gateway.api.grpc_errors import abort
 from gateway.api.grpc_guard import Guard
+from gateway.api.grpc_requests import GrpcRequests
 from gateway.api.v1 import lookalike_pb2 as pb
 from gateway.api.v1 import lookalike_pb2_grpc
 from gateway.domain.deadline import Deadline
@@ -36,17 +37,27 @@ EVERYBODY = Access()
 Context: TypeAlias = grpc.aio.ServicerContext
 Request = TypeVar("Request")
 Response = TypeVar("Response")
-Self = TypeVar("Self")
+
+
+class _Servicer(Protocol):
+    """What a method's wrapper needs of whose method it is."""
+
+    requests: GrpcRequests
+
+
+Self = TypeVar("Self", bound=_Servicer)
 Handler = Callable[[Self, Request, Context], Awaitable[Response]]
 
 
 def _answered(handler: Handler[Self, Request, Response]) -> Handler[Self, Request, Response]:
-    """A handler whose errors leave as google.rpc.Status with their details."""
+    """A handler whose calls are seen, and whose errors leave as google.rpc.Status with their
+    details."""
 
     @functools.wraps(handler)
     async def wrapped(self: Self, request: Request, context: Context) -> Response:
         try:
-            return await handler(self, request, context)
+            with self.requests.call(handler.__name__, context):
+                return await handler(self, request, context)
         except LookalikeError as error:
             await abort(context, error)
 
@@ -56,22 +67,20 @@ def _answered(handler: Handler[Self, Request, Response]) -> Handler[Self, Reques
 class LookalikeServicer(lookalike_pb2_grpc.LookalikeServicer):
     """`lookalike.v1.Lookalike`; each call is documented in the proto file."""
 
-    def __init__(self, gateway: Gateway, access: Access) -> None:
+    def __init__(self, gateway: Gateway, access: Access, requests: GrpcRequests) -> None:
+        self.requests = requests
         self._gateway = gateway
         self._access = access
 
     @_answered
     async def Search(self, request: pb.SearchRequest, context: Context) -> pb.SearchResponse:  # noqa: N802 - gRPC's name
         """One search."""
-        query = messages.query_of(request)
-        return messages.answer_of(
-            await self._gateway.search.search(query, self._reading(context), _caller(context))
-        )
+        return messages.answer_of(await self._answer(messages.query_of(request), context))
 
     async def SearchStream(  # noqa: N802 - gRPC's name
         self, requests: AsyncIterator[pb.StreamedSearch], context: Context
     ) -> None:
-        """Many searches at once, each answered when it is done."""
+        """Many searches at once, each answered when it is done, and a request of its own."""
         room = asyncio.Semaphore(STREAM_IN_FLIGHT)
         writing = asyncio.Lock()
 
@@ -142,12 +151,11 @@ class LookalikeServicer(lookalike_pb2_grpc.LookalikeServicer):
 
     async def _streamed(self, asked: pb.StreamedSearch, context: Context) -> pb.StreamedAnswer:
         try:
-            self._access.spend(_key(context))
-            query = messages.query_of(asked.request)
-            result = await self._gateway.search.search(
-                query, self._reading(context), _caller(context)
-            )
-            return pb.StreamedAnswer(id=asked.id, response=messages.answer_of(result))
+            with self.requests.call("SearchStream", context, part=asked.id or "-"):
+                self._access.spend(_key(context))
+                query = messages.query_of(asked.request)
+                result = await self._answer(query, context)
+                return pb.StreamedAnswer(id=asked.id, response=messages.answer_of(result))
         except LookalikeError as error:
             return pb.StreamedAnswer(id=asked.id, error=messages.error_message(error))
 
@@ -184,10 +192,11 @@ class GrpcServer:
         self, gateway: Gateway, max_picture_bytes: int, access: Access = EVERYBODY
     ) -> None:
         self._gateway = gateway
+        requests = GrpcRequests(gateway, SERVICE)
         # Several pictures fit into one query.
         self._server = grpc.aio.server(
             # An interceptor costs every call; where there are no keys, none may call for admin.
-            interceptors=() if access.keyless else (Guard(access, SERVICE),),
+            interceptors=() if access.keyless else (Guard(access, SERVICE, requests),),
             options=[
                 ("grpc.max_receive_message_length", 2 * max_picture_bytes),
                 # A port in use is a mistake to be told, not to be shared.
@@ -196,7 +205,7 @@ class GrpcServer:
         )
         self._health = health.aio.HealthServicer()
         add = lookalike_pb2_grpc.add_LookalikeServicer_to_server
-        add(LookalikeServicer(gateway, access), self._server)  # type: ignore[no-untyped-call] # by protoc
+        add(LookalikeServicer(gateway, access, requests), self._server)  # type: ignore[no-untyped-call] # by protoc
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)

@@ -17,8 +17,10 @@ ERROR_DOMAIN = "lookalike"
 
 
 async def abort(context: grpc.aio.ServicerContext, error: LookalikeError) -> NoReturn:
-    """Ends the call with the error."""
-    await context.abort_with_status(rpc_status.to_status(_status(error)))
+    """Ends the call with the error, and with the metadata that it was to end with."""
+    status = rpc_status.to_status(_status(error))
+    trailing = (*status.trailing_metadata, *(context.trailing_metadata() or ()))
+    await context.abort(status.code, status.details, trailing)
     raise AssertionError("abort raises") from error
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import grpc
 import grpc.aio
 
 from gateway.api.auth import METHODS, bearer
 from gateway.api.grpc_errors import abort
+from gateway.api.grpc_requests import GrpcRequests
 from gateway.domain.access import Scope
 from gateway.domain.errors import LookalikeError
 from gateway.services.access import Access
@@ -20,8 +22,9 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc] # grpc has no typ
     Health and reflection are for balancers and tools, and tell nothing of the catalogue.
     """
 
-    def __init__(self, access: Access, service: str) -> None:
+    def __init__(self, access: Access, service: str, requests: GrpcRequests) -> None:
         self._access = access
+        self._requests = requests
         self._prefix = f"/{service}/"
 
     async def intercept_service(
@@ -30,27 +33,38 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc] # grpc has no typ
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler:
         """The method's own handler, or one of the same kind that refuses."""
-        method = handler_call_details.method
         handler = await continuation(handler_call_details)
-        if handler is None or not method.startswith(self._prefix):
+        if handler is None or not handler_call_details.method.startswith(self._prefix):
             return handler
+        method = handler_call_details.method.removeprefix(self._prefix)
         metadata = dict(handler_call_details.invocation_metadata or ())
         # A method that is in no table is for nobody below admin.
-        scope = METHODS.get(method.removeprefix(self._prefix), Scope.ADMIN)
+        scope = METHODS.get(method, Scope.ADMIN)
         try:
             self._access.require(scope, bearer(metadata.get("authorization")))
         except LookalikeError as error:
-            return _refusing(handler, error)
+            return _refusing(handler, partial(self._refuse, method, error))
         return handler
 
+    async def _refuse(
+        self, method: str, error: LookalikeError, context: grpc.aio.ServicerContext
+    ) -> None:
+        try:
+            with self._requests.call(method, context):
+                raise error
+        except LookalikeError:
+            await abort(context, error)
 
-def _refusing(handler: grpc.RpcMethodHandler, error: LookalikeError) -> grpc.RpcMethodHandler:
+
+def _refusing(
+    handler: grpc.RpcMethodHandler, end: Callable[[grpc.aio.ServicerContext], Awaitable[None]]
+) -> grpc.RpcMethodHandler:
     async def refuse(_: object, context: grpc.aio.ServicerContext) -> None:
-        await abort(context, error)
+        await end(context)
 
     async def refuse_stream(_: object, context: grpc.aio.ServicerContext) -> AsyncIterator[object]:
-        await abort(context, error)
-        yield  # never reached: it makes this a stream
+        await end(context)
+        yield None  # never reached: it makes this a stream
 
     kinds = {
         (False, False): grpc.unary_unary_rpc_method_handler,

@@ -4,23 +4,18 @@ end when its client has gone."""
 from __future__ import annotations
 
 import asyncio
-import random
-import re
-import time
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.services.gateway import Gateway
+from gateway.telemetry.request_record import NO_ROUTE
+from gateway.telemetry.requests_seen import CLIENT_GONE, REQUEST_ID, RequestsSeen, sane_id
 
 # A phone on a bad line sends its picture within this; a client that means ill would take for ever.
 BODY_TIMEOUT_S = 30.0
-# nginx's: the client closed the connection. Only counted, since nobody is there to read it.
-CLIENT_GONE = 499
-
-# A caller's own id is kept if it is harmless in a log line.
-_SANE_ID = re.compile(rb"[A-Za-z0-9._:/-]{1,128}")
-
+# What balancers and Prometheus ask every few seconds.
+PROBES = ("/health/live", "/health/ready", "/metrics")
 
 # Nothing that the API answers is a page, and no browser shall guess that it were one.
 _SAFE = (
@@ -39,12 +34,13 @@ _DOCS = (
 
 
 class RequestContext:
-    """Gives the request an id, counts it and times it, and says its id in the answer, with the
-    headers that keep browsers from mischief. A page that brings its own policy keeps it."""
+    """Gives the request an id, which the answer says, and has it counted, timed, logged and traced.
+    Adds the headers that keep browsers from mischief; a page that brings its own policy keeps it.
+    """
 
     def __init__(self, app: ASGIApp, gateway: Gateway) -> None:
         self._app = app
-        self._metrics = gateway.metrics
+        self._requests = RequestsSeen(gateway.metrics, gateway.tracer)
         self._readiness = gateway.readiness
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,16 +48,16 @@ class RequestContext:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope["request_id"] = request_id = _request_id(scope)
-        status = 500
-        start = time.perf_counter()
+        asked = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        scope["request_id"] = request_id = sane_id(asked.get(REQUEST_ID))
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                record.status = message["status"]
                 headers = list(message.get("headers", ()))
-                headers += (*_SAFE, (b"x-request-id", request_id.encode()))
+                headers += (*_SAFE, (REQUEST_ID.encode(), request_id.encode()))
                 if all(name != _CSP for name, _ in headers):
                     headers.append((_CSP, _DOCS if scope["path"] == "/docs" else _NO_PAGE))
                 if self._readiness.draining:
@@ -70,15 +66,22 @@ class RequestContext:
                 message["headers"] = headers
             await send(message)
 
-        try:
-            await self._app(scope, receive, send_with_id)
-        except asyncio.CancelledError:
-            status = CLIENT_GONE
-            raise
-        finally:
-            route = getattr(scope.get("route"), "path", "other")
-            self._metrics.requests.labels(route, f"{status // 100}xx").inc()
-            self._metrics.request_seconds.labels(route).observe(time.perf_counter() - start)
+        with self._requests.request(asked, request_id, scope["path"] in PROBES) as record:
+            try:
+                await self._app(scope, receive, send_with_id)
+            except asyncio.CancelledError:
+                record.status = CLIENT_GONE
+                raise
+            finally:
+                record.route = _route(scope)
+
+
+def _route(scope: Scope) -> str:
+    """`GET /v1/search`. A method or path that is not ours must not become a name in the metrics."""
+    route, method = scope.get("route"), scope["method"]
+    if route is None or method not in (route.methods or ()):
+        return NO_ROUTE
+    return f"{method} {route.path}"
 
 
 class ClientGone:
@@ -198,11 +201,3 @@ class BodyLimit:
             return message
 
         await self._app(scope, receive_counted, send)
-
-
-def _request_id(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _SANE_ID.fullmatch(value):
-            return str(value.decode("ascii"))
-    # Not uuid4, which asks the kernel for randomness: 40 times as long, for a name in a log.
-    return f"{random.getrandbits(128):032x}"

@@ -93,7 +93,8 @@ async def _http(request: Request, exc: Exception) -> Response:
 
 async def _unexpected(request: Request, exc: Exception) -> Response:
     """A fault of this program. The log has it; the caller learns nothing of our insides."""
-    log.error("unexpected error", exc_info=exc)
+    known = {"request_id": request.scope.get("request_id")}  # the request's own record is closed
+    log.error("unexpected error", exc_info=exc, extra={"fields": known})
     problem = {
         "type": "about:blank",
         "title": "Internal Server Error",

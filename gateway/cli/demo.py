@@ -21,6 +21,7 @@ from gateway.domain.errors import LookalikeError, SpaceMismatch
 from gateway.local.sample_catalog import FIELDS, SampleItem, render_pictures, sample_items
 from gateway.local.triton_server import TritonOptions, TritonServer
 from gateway.settings import Settings
+from gateway.telemetry.log_lines import LogFormat, LogLevel, configure
 
 SEARCH_LIMIT = 5
 SAMPLE_RELEASE = "sample-v1"
@@ -44,6 +45,8 @@ def demo(
 ) -> None:
     """Start Triton, the embedded index and the gateway on a sample shop of a thousand things."""
     sock = listen("127.0.0.1", port)
+    # People watch it: no line for what went well.
+    configure(LogFormat.TEXT, LogLevel.WARNING)
     settings = Settings(
         port=port,
         grpc_port=grpc_port,

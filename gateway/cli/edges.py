@@ -128,7 +128,9 @@ async def answering(
         loop="uvloop",
         http=HeadLimits,
         lifespan="off",
+        # The gateway logs requests itself, and uvicorn's own lines look like the gateway's.
         access_log=False,
+        log_config=None,
         log_level="warning",
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=DRAIN_TIMEOUT_S,

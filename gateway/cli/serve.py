@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -14,6 +17,9 @@ from gateway.cli.console import errors
 from gateway.cli.edges import answering, listen, url_of
 from gateway.domain.errors import LookalikeError
 from gateway.settings import Settings
+from gateway.telemetry.log_lines import LogFormat, configure
+
+log = logging.getLogger(__name__)
 
 
 def serve(
@@ -25,23 +31,31 @@ def serve(
 
     Every setting is an environment variable LOOKALIKE_…; see docs/settings.md.
     """
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     changes = {"host": host, "port": port, "grpc_port": grpc_port}
     settings = Settings(**{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type] # checked by pydantic
-    uvloop.run(_serve(settings))
+    unset = LogFormat.TEXT if sys.stderr.isatty() else LogFormat.JSON
+    log_format = settings.log_format or unset
+    configure(log_format, settings.log_level)
+    uvloop.run(_serve(settings, _to_the_log if log_format is LogFormat.JSON else _to_people))
 
 
-async def _serve(settings: Settings) -> None:
+def _to_the_log(said: str) -> None:
+    """Where every line is read by a machine, these are too."""
+    log.info("%s", said)
+
+
+def _to_people(said: str) -> None:
+    errors.print(said, soft_wrap=True, highlight=False, markup=False)
+
+
+async def _serve(settings: Settings, say: Callable[[str], None]) -> None:
     sock = listen(settings.host, settings.port)
     async with (
         assemble(settings) as assembly,
         answering(assembly.gateway, sock, settings) as edges,
     ):
-        where = f"listening on {url_of(sock)} and, for gRPC, on port {edges.grpc_port}"
-        errors.print(where, highlight=False)
-        try:
+        say(f"listening on {url_of(sock)} and, for gRPC, on port {edges.grpc_port}")
+        with suppress(LookalikeError):  # readiness says why there is none
             active = assembly.gateway.releases.active()
-            errors.print(f"release {active.id}, {active.collection.points:,} pictures")
-        except LookalikeError as exc:
-            errors.print(f"not ready: {exc.detail}", soft_wrap=True, highlight=False)
+            say(f"release {active.id}, {active.collection.points:,} pictures")
         await asyncio.wait([edges.stopped])

@@ -15,6 +15,7 @@ from gateway.domain.deadline import Deadline
 from gateway.services.verification import Parity
 from gateway.services.verification import verify as verify_release
 from gateway.settings import Settings
+from gateway.telemetry import Metrics
 
 VERIFY_TIMEOUT_S = 60.0
 
@@ -30,7 +31,7 @@ def verify(
     loaded = load_release(settings.model_repository, release)
 
     async def run() -> Parity:
-        inference = TritonInference(settings.triton)
+        inference = TritonInference(settings.triton, Metrics())
         try:
             return await verify_release(inference, loaded, Deadline.after(VERIFY_TIMEOUT_S))
         finally:

@@ -39,13 +39,15 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 class TritonOptions:
     """`models` are loaded at start; others of the repository can be loaded later by its API.
 
-    `grpc_port` 0 takes a free one. `log_file` is overwritten at start.
+    `grpc_port` 0 takes a free one. `log_file` is overwritten at start. `arguments` are further
+    flags of the server's own, which come last and so win.
     """
 
     repository: Path
     models: Sequence[str]
     log_file: Path
     grpc_port: int = 0
+    arguments: Sequence[str] = ()
 
 
 class TritonServer:
@@ -152,6 +154,7 @@ class TritonServer:
             "--grpc-http2-min-recv-ping-interval-without-data=5000",
             "--grpc-keepalive-permit-without-calls=1",
             "--exit-timeout-secs=10",
+            *options.arguments,
         ]
 
     def _wait_until_ready(self) -> None:

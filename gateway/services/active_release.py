@@ -182,7 +182,7 @@ class ActiveReleases:
             if self._active is None:
                 self._problem = exc
         except LookalikeError as exc:
-            self._active = None
+            self._leave()
             self._problem = exc
 
     async def follow(self) -> None:
@@ -242,10 +242,16 @@ class ActiveReleases:
         check_space(loaded, info)
         return ActiveRelease(loaded, info)
 
-    def _take(self, active: ActiveRelease) -> None:
+    def _leave(self) -> None:
+        """No release answers, until one is taken."""
         if self._active is not None:
             self._metrics.active_release.labels(self._active.id).set(0)
+        self._active = None
+
+    def _take(self, active: ActiveRelease) -> None:
+        if self._active is not None:
             self._before = self._active.collection.name
+        self._leave()
         self._active = active
         self._metrics.active_release.labels(active.id).set(1)
         log.info("release %s is active", active.id)

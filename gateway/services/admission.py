@@ -39,6 +39,7 @@ class Admission:
         self._clock = clock
         self._one_s = 0.0
         self._taken = 0
+        metrics.in_flight_limit.set(limit)
 
     def require_room(self) -> None:
         """Overloaded at once if no slot is free."""
@@ -63,4 +64,7 @@ class Admission:
     def _learn(self, one_s: float) -> None:
         self._one_s += WEIGHT * (one_s - self._one_s)
         worked_off = self._wait_s / max(self._one_s, 1e-9)
-        self._slots = int(min(max(worked_off, LEAST), self._limit))
+        slots = int(min(max(worked_off, LEAST), self._limit))
+        if slots != self._slots:
+            self._slots = slots
+            self.metrics.in_flight_limit.set(slots)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
 import numpy as np
@@ -34,6 +34,10 @@ ENDLESS = PixelRoom(sys.maxsize)
 TextKey = tuple[str, bytes]
 
 
+def _nobody_asks() -> None:
+    """For work that nobody waits for with a watch in the hand."""
+
+
 class TextVectorCache:
     """The vectors of the latest distinct texts, least recently used first out."""
 
@@ -47,7 +51,9 @@ class TextVectorCache:
         vector = self._vectors.get(key)
         if vector is not None:
             self._vectors.move_to_end(key)
-        self._metrics.text_cache.labels("miss" if vector is None else "hit").inc()
+            self._metrics.text_cache_hits.inc()
+        else:
+            self._metrics.text_cache_misses.inc()
         return vector
 
     def put(self, key: TextKey, vector: Vector) -> None:
@@ -119,8 +125,8 @@ class Encoder:
 
         Raises UndecodablePicture or PictureTooLarge, Overloaded if too many pixels are in memory.
         """
-        with timings.stage("decode"):
-            pixels = await self._decoded(data, crop, loaded, deadline)
+        with timings.queued_stage("decode") as begin:
+            pixels = await self._decoded(data, crop, loaded, deadline, begin)
         with timings.stage("infer"):
             vectors = await self._inference.infer(
                 loaded.release.image.model,
@@ -147,12 +153,19 @@ class Encoder:
                     await asyncio.sleep(BULK_BACKOFF_S)
 
     async def _decoded(
-        self, data: bytes, crop: Crop | None, loaded: LoadedRelease, deadline: Deadline
+        self,
+        data: bytes,
+        crop: Crop | None,
+        loaded: LoadedRelease,
+        deadline: Deadline,
+        begin: Callable[[], None] = _nobody_asks,
     ) -> Pixels:
-        """Made on a worker thread. What waits there longer than its time is never begun."""
+        """Made on a worker thread, which calls `begin` first. What waits there longer than its time
+        is never begun."""
         left_s = deadline.require("the picture was decoded")
 
         def work() -> Pixels:
+            begin()
             deadline.require("the picture was decoded")
             with self._room.reservation() as reserve:
                 return decode_to_pixels(data, loaded.release.image, self._limits, crop, reserve)

@@ -12,6 +12,7 @@ from gateway.services.release_lifecycle import ReleaseLifecycle
 from gateway.services.search import SearchService
 from gateway.services.shadow import Shadow
 from gateway.telemetry import Metrics
+from gateway.telemetry.tracing import NO_TRACES, Tracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Gateway:
     shadow: Shadow
     metrics: Metrics
     timeouts: Timeouts
+    tracer: Tracer = NO_TRACES
 
 
 @dataclass(frozen=True, slots=True)

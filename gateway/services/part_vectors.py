@@ -85,7 +85,8 @@ class PartVectors:
                     )
             case ItemPart():
                 name = active.collection.name
-                points = await self._index.item_points(name, part.item_id, deadline)
+                with timings.stage("lookup"):
+                    points = await self._index.item_points(name, part.item_id, deadline)
                 if not points:
                     raise no_such_item(part.item_id, f"query[{number}].item")
                 return unit(np.mean([point.image for point in points], axis=0, dtype=np.float32))

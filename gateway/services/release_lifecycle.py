@@ -79,6 +79,11 @@ class ReleaseLifecycle:
         self._builds[release_id] = progress, task
         return progress
 
+    def building(self, release_id: str) -> bool:
+        """Whether this process builds it at the moment."""
+        _, task = self._builds.get(release_id, (None, None))
+        return task is not None and not task.done()
+
     async def build(self, progress: BuildProgress, limits: BuildLimits) -> None:
         """Builds here and now; `progress` tells how it goes and why it failed."""
         try:
@@ -146,8 +151,7 @@ class ReleaseLifecycle:
             aliases = await self._index.aliases()
             if aliases.active == release_id:
                 raise Conflict(f"{release_id} is active: activate another release first.")
-            _, task = self._builds.get(release_id, (None, None))
-            if task is not None and not task.done():
+            if self.building(release_id):
                 raise Conflict(f"{release_id} is being built: stop that first.")
             if release_id not in await self._index.collections():
                 raise NotFound(f"Nothing is indexed with {release_id!r}.", field="release")

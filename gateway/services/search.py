@@ -36,6 +36,7 @@ from gateway.services.query_check import check_parts, check_query, resolve_mode
 from gateway.services.query_tokens import recalled, share_key, token_of, wanted_words
 from gateway.services.side_by_side import side_by_side
 from gateway.telemetry import Timings
+from gateway.telemetry.request_record import note
 
 EQUAL_WEIGHTS = LegWeights()
 ANYBODY = Caller()
@@ -115,6 +116,7 @@ class SearchService:
             timings = Timings(self._admission.metrics)
             started_s = time.perf_counter()
             mode, degraded = resolve_mode(query), False
+            note(active.id, mode)
             try:
                 by = await self._searched_by(query, mode, active, deadline, timings)
             except ModelUnavailable:
@@ -122,10 +124,11 @@ class SearchService:
                     raise
                 mode, by, degraded = Mode.TEXT, None, True
                 self._admission.metrics.degraded.inc()
+                note(mode=mode)
             plan = self._plan(query, mode, by)
             with timings.stage("search"):
                 page = await self._page(query, plan, by, active, deadline)
-            self._admission.metrics.searches.labels(active.id).inc()
+            self._count(query, active, page)
             result = SearchResult(
                 hits=tuple(page.hits),
                 release=active.id,
@@ -140,6 +143,16 @@ class SearchService:
                 self._observe(Answered(query, route, active, result, _since(started_s)))
             return result
 
+    def _count(self, query: Query, active: ActiveRelease, page: _Page) -> None:
+        metrics = self._admission.metrics
+        metrics.searches.labels(active.id).inc()
+        if query.offset > 0:
+            return  # a further page says nothing new of the match
+        if page.confident is not None:
+            metrics.best_match[page.confident].inc()
+        if not page.hits:
+            metrics.empty_searches.inc()
+
     async def embed(
         self, parts: Sequence[QueryPart], deadline: Deadline
     ) -> tuple[list[Vector], str]:
@@ -149,6 +162,7 @@ class SearchService:
         """
         with self._admission.admitted():
             active = self._releases.active()
+            note(active.id)
             read = recalled(tuple(parts))
             check_parts(read, active)
             timings = Timings(self._admission.metrics)

@@ -7,6 +7,7 @@ import logging
 import statistics
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass, replace
 
 from gateway.domain.deadline import Deadline
@@ -82,7 +83,8 @@ class Shadow:
         if len(self._running) >= MOST_AT_ONCE:
             self._metrics.shadow.labels("left out").inc()
             return
-        task = asyncio.create_task(self._compare(answered, candidate))
+        # In a context of its own: the copy is no part of the request that it is a copy of.
+        task = asyncio.create_task(self._compare(answered, candidate), context=Context())
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 

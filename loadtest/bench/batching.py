@@ -21,6 +21,7 @@ from gateway.domain.deadline import Deadline
 from gateway.domain.ports import Priority
 from gateway.domain.release import ImageTower
 from gateway.local.triton_server import TritonOptions, TritonServer
+from gateway.telemetry.metrics import Metrics
 from loadtest.bench.figures import Figure, table
 
 RUNS = 5
@@ -75,7 +76,7 @@ def _stop_batching(path: Path) -> None:
 
 async def _measured(repository: Path, tower: ImageTower, state: Path) -> dict[int, Batched]:
     with TritonServer(TritonOptions(repository, [tower.model], state / "triton.log")) as triton:
-        inference = TritonInference(triton.endpoint)
+        inference = TritonInference(triton.endpoint, Metrics())
         try:
             await _asked(
                 inference, tower, AT_ONCE[-1]

@@ -38,6 +38,8 @@ class Served:
         settings = {
             "MODEL_REPOSITORY": self.repository, "TRITON": self.triton, "EDGE_FOLDER": self.index,
             "PICTURES_FOLDER": (self.state / "drawings").resolve(), "DRAIN_S": 0,
+            # Nobody reads on what it says, and a pipe that is full would stop it.
+            "LOG_FORMAT": "text", "LOG_LEVEL": "warning",
         }  # fmt: skip
         return os.environ | {f"LOOKALIKE_{k}": str(v) for k, v in settings.items()}
 

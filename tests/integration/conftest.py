@@ -11,6 +11,7 @@ from gateway.adapters.release_files import load_release
 from gateway.adapters.triton import TritonInference
 from gateway.domain.loaded_release import LoadedRelease
 from gateway.local.triton_server import TritonOptions, TritonServer
+from gateway.telemetry import Metrics
 
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
 RELEASE = "sample-v1"
@@ -37,6 +38,6 @@ def triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
 @pytest.fixture
 async def inference(triton: TritonServer) -> AsyncIterator[TritonInference]:
     """The adapter, connected."""
-    adapter = TritonInference(triton.endpoint)
+    adapter = TritonInference(triton.endpoint, Metrics())
     yield adapter
     await adapter.close()

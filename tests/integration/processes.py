@@ -18,9 +18,11 @@ ROOT = Path(__file__).parents[2]
 def environment(settings: Mapping[str, str], columns: int = 200) -> dict[str, str]:
     """This environment with `settings` as LOOKALIKE_…, and lines that do not wrap.
 
-    No balancer looks at these, so that they end at once when they are told to.
+    No balancer looks at these, so that they end at once when they are told to; and nobody reads on
+    what they log, so that they log little.
     """
-    settings = {"drain_s": "0"} | dict(settings)
+    quiet = {"drain_s": "0", "log_format": "text", "log_level": "warning"}
+    settings = quiet | dict(settings)
     own = {f"LOOKALIKE_{name.upper()}": value for name, value in settings.items()}
     return os.environ | own | {"COLUMNS": str(columns), "PYTHONPATH": str(ROOT)}
 

@@ -26,6 +26,7 @@ from gateway.domain.ports import Priority
 from gateway.domain.vectors import cosine
 from gateway.local.triton_server import TritonOptions, TritonServer
 from gateway.services.verification import verify
+from gateway.telemetry import Metrics
 from tests.integration.conftest import RELEASE, REPOSITORY
 
 IMAGE = f"{RELEASE}-image"
@@ -124,7 +125,7 @@ async def test_an_unknown_model_is_named(inference: TritonInference, sample: Loa
 
 
 async def test_nobody_there_is_noticed_at_once(sample: LoadedRelease) -> None:
-    inference = TritonInference("127.0.0.1:1")
+    inference = TritonInference("127.0.0.1:1", Metrics())
     start = time.monotonic()
     with pytest.raises(BackendUnavailable):
         await inference.infer(IMAGE, "image", sample.golden.images, soon(), Priority.BULK)
@@ -136,7 +137,7 @@ async def test_nobody_there_is_noticed_at_once(sample: LoadedRelease) -> None:
 async def test_a_closed_connection_is_a_backends_fault(
     triton: TritonServer, sample: LoadedRelease
 ) -> None:
-    inference = TritonInference(triton.endpoint)
+    inference = TritonInference(triton.endpoint, Metrics())
     await inference.close()
     with pytest.raises(BackendUnavailable):
         await inference.infer(IMAGE, "image", sample.golden.images, soon(), Priority.BULK)

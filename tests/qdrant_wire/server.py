@@ -14,23 +14,26 @@ from qdrant_client.grpc import (
 from qdrant_client.local.qdrant_local import QdrantLocal
 
 from tests.qdrant_wire.servicers import Collections, Health, Points
-from tests.qdrant_wire.statuses import Statuses
+from tests.qdrant_wire.statuses import Heard, Statuses
 
 MAX_REQUEST_BYTES = 32 * 1024 * 1024  # the default of a real server
 
 
 @asynccontextmanager
 async def serving(
-    port: int = 0, before: Callable[[str], Awaitable[None]] | None = None
+    port: int = 0,
+    before: Callable[[str], Awaitable[None]] | None = None,
+    heard: Heard | None = None,
 ) -> AsyncIterator[int]:
     """An empty server on 127.0.0.1; gives its port. Port 0 chooses a free one.
 
     `before` is called with the method's name ahead of each call: to hold it, or to raise `Refused`.
+    `heard` is filled with each call's method and headers.
     """
     local = QdrantLocal(location=":memory:")
     indexes: dict[str, dict[str, int]] = {}
     server = grpc.aio.server(
-        interceptors=(Statuses(before),),
+        interceptors=(Statuses(before, [] if heard is None else heard),),
         options=[("grpc.max_receive_message_length", MAX_REQUEST_BYTES)],
     )
     # The generated functions have no types.

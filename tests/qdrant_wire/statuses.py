@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableSequence
 from contextlib import contextmanager
 from typing import TypeAlias
 
 import grpc
 
 Context: TypeAlias = grpc.aio.ServicerContext
+Heard: TypeAlias = MutableSequence[tuple[str, Mapping[str, str]]]
 
 
 class Refused(Exception):
@@ -38,10 +39,14 @@ def _as_status() -> Iterator[None]:
 
 
 class Statuses(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
-    """Answers `Refused` as a status. `before` runs ahead of each call and may raise it too."""
+    """Answers `Refused` as a status. `before` runs ahead of each call and may raise it too.
 
-    def __init__(self, before: Callable[[str], Awaitable[None]] | None) -> None:
+    `heard` gets each call's method and headers.
+    """
+
+    def __init__(self, before: Callable[[str], Awaitable[None]] | None, heard: Heard) -> None:
         self._before = before
+        self._heard = heard
 
     async def intercept_service(
         self,
@@ -50,11 +55,13 @@ class Statuses(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has no
     ) -> grpc.RpcMethodHandler:
         """Wraps the handler of a unary call; Qdrant has no other."""
         handler = await continuation(handler_call_details)
+        method = handler_call_details.method.rpartition("/")[2]
+        self._heard.append((method, dict(handler_call_details.invocation_metadata or ())))
 
         async def call(request: object, context: Context) -> object:
             try:
                 if self._before is not None:
-                    await self._before(handler_call_details.method.rpartition("/")[2])
+                    await self._before(method)
                 with _as_status():
                     answer: object = await handler.unary_unary(request, context)
                 return answer

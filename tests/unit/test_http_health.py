@@ -56,9 +56,9 @@ async def test_metrics_count_requests_by_route_and_outcome(shop: Shop) -> None:
     await shop.http.get("/v1/items/red-shoe")
     await shop.http.get("/v1/items/nope")
     text = (await shop.http.get("/metrics")).text
-    route = 'route="/v1/items/{item_id:path}"'
-    assert f'lookalike_requests_total{{outcome="2xx",{route}}} 1.0' in text
-    assert f'lookalike_requests_total{{outcome="4xx",{route}}} 1.0' in text
+    route = 'route="GET /v1/items/{item_id:path}"'
+    assert f'lookalike_requests_total{{outcome="ok",{route}}} 1.0' in text
+    assert f'lookalike_requests_total{{outcome="refused",{route}}} 1.0' in text
     assert 'lookalike_active_release{release="colours-v1"} 1.0' in text
 
 

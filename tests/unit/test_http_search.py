@@ -174,7 +174,7 @@ async def test_an_answer_tells_its_stages_and_id(shop: Shop) -> None:
         json={"query": [{"image": b64(picture("red"))}]},
         headers={"X-Request-Id": "abc-1"},
     )
-    assert set(response.json()["timings"]) == {"decode", "infer", "search"}
+    assert set(response.json()["timings"]) == {"queue", "decode", "infer", "search"}
     assert "infer;dur=" in response.headers["server-timing"]
     assert response.json()["request_id"] == response.headers["x-request-id"] == "abc-1"
 

@@ -33,6 +33,7 @@ from gateway.domain.access import Key, Scope
 from gateway.services.access import Access
 from gateway.services.gateway import Gateway
 from gateway.telemetry import Metrics
+from gateway.telemetry.tracing import NO_TRACES
 from tests.shop import ADMIN_KEY, ITEMS, LIMITS, open_shop
 
 # Keys for everything: nothing is answered to a caller who shows none.
@@ -79,7 +80,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def documented() -> dict[str, Any]:
     """The document; it needs no gateway behind it."""
-    gateway = cast(Gateway, SimpleNamespace(metrics=Metrics()))
+    gateway = cast(Gateway, SimpleNamespace(metrics=Metrics(), tracer=NO_TRACES))
     return create_app(gateway, LIMITS.max_bytes, ACCESS).openapi()
 
 

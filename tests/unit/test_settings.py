@@ -51,6 +51,7 @@ CONTRADICTIONS = [
     ({"MAX_TIMEOUT_S": "1"}, "max_timeout_s", "LOOKALIKE_DEFAULT_TIMEOUT_S"),
     ({"CORS_ORIGINS": "https://a.example, b.example"}, "cors_origins", "b.example"),
     ({"KEYS": "search:hunter2"}, "keys", "key 1"),
+    ({"OTLP_ENDPOINT": "otel-collector:4317"}, "otlp_endpoint", "http://host:port"),
     ({"ADMIN_KEY": ""}, "admin_key", "at least 1"),
     ({"ADMIN_KEYS": "x"}, "admin_keys", "not permitted"),
 ]

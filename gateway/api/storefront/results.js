@@ -5,7 +5,9 @@ import { icon, make } from "./dom.js";
 import { milliseconds, priceText, scoreText } from "./format.js";
 
 const SIDES_PX = [160, 320, 640];
-const STAGES = { decode: "decode", tokenise: "words", infer: "model", search: "index", fetch: "fetch" };
+const STAGES = {
+  queue: "queue", fetch: "fetch", decode: "decode", tokenise: "words", infer: "model", lookup: "item", search: "index",
+};
 
 /**
  * @typedef {object} Wishes   what a card's buttons do
