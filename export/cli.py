@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from export.engine_command import build_engine
 from export.finetune.command import finetune
 from export.formats import Device, Hardware, Target
 from export.sample.command import sample_data, sample_quality
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
+app.command()(build_engine)
 app.command()(finetune)
 app.command()(sample_data)
 app.command()(sample_quality)

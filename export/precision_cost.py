@@ -82,8 +82,8 @@ def require_recall(cost: PrecisionCost, precision: Precision) -> None:
     if not cost.recall_loss <= most:  # NaN fails too
         raise ExportRefused(
             f"{precision} loses {cost.recall_loss:.4f} of recall@10: {cost.lowered.score:.4f}, and "
-            f"{cost.fp32.score:.4f} in fp32, with {cost.texts} texts and {cost.pictures} pictures. The limit is {most}; "
-            "export this model in another precision."
+            f"{cost.fp32.score:.4f} in fp32, with {cost.texts} texts and {cost.pictures} "
+            f"pictures. The limit is {most}; export this model in another precision."
         )
 
 

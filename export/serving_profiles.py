@@ -147,13 +147,13 @@ HARDWARE: Mapping[Hardware, HardwareSettings] = {
         Setting(64, "26 ms at 2,500 a second"),
         _FAST_DELAY,
         Setting(128, "a budget of 50 ms at 2,500 a second"),
-        Setting(512, "four times the pictures'"),
+        Setting(256, "26 ms at 10,000 texts a second: one gateway does not send more"),
     ),
     Hardware.H100: _gpu(
         Setting(128, "it needs larger batches to be busy; 16 ms at about 8,000 a second"),
         _FAST_DELAY,
         Setting(256, "half of a budget of 50 ms at 8,000 a second: decoding will not feed more"),
-        Setting(512, "as for the A100: the gateways will not send more"),
+        Setting(256, "as for the A100: one gateway does not send more"),
     ),
 }
 

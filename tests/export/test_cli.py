@@ -36,7 +36,7 @@ def test_an_export_says_what_it_made_and_fits_a_terminal(
     [
         (["--model", "ViT-B32", "--release", "v1"], 1, "Did you mean ViT-B-32"),
         (["--model", "ViT-B-32", "--release", "V1"], 1, "cannot name a release"),
-        (["--model", "ViT-B-32", "--release", "v1", "--precision", "fp16"], 1, "Only fp32"),
+        (["--model", "ViT-B-32", "--release", "v1", "--precision", "int8"], 1, "give --pairs"),
         (["--model", "ViT-B-32", "--release", "v1", "--target", "coreml"], 2, "--target"),
         (["--model", "ViT-B-32"], 2, "--release"),
     ],

@@ -58,9 +58,7 @@ SOME = ("vit-argmax", "resnet", "timm-eos", "siglip-last", "causal-last")
     "name",
     [*SOME, *(pytest.param(n, marks=pytest.mark.slow) for n in CONFIGS if n not in SOME)],
 )
-def test_a_tower_in_fp16_gives_pytorchs_vectors(
-    load: LoadModel, tmp_path: Path, name: str
-) -> None:
+def test_a_tower_in_fp16_gives_pytorchs_vectors(load: LoadModel, tmp_path: Path, name: str) -> None:
     golden, source = golden_set(load(name)), load(name)
     runs = {}
     for tower in ("image", "text"):
