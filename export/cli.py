@@ -17,6 +17,7 @@ from export.engine_command import build_engine
 from export.finetune.command import finetune
 from export.formats import Device, Hardware, Target
 from export.sample.command import sample_data, sample_quality
+from export.tune_command import tune
 from gateway.domain.errors import LookalikeError
 from gateway.domain.release import Precision, ResizeMode
 
@@ -52,6 +53,7 @@ app.command()(build_engine)
 app.command()(finetune)
 app.command()(sample_data)
 app.command()(sample_quality)
+app.command()(tune)
 
 
 @app.command()

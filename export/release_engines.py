@@ -8,19 +8,16 @@ several GPUs may stand beside them. Triton chooses by the GPU's compute capabili
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-
-from google.protobuf import text_format
-from tritonclient.grpc import model_config_pb2 as pb
 
 from export.engine_builder import EngineOrder, build_engine, trtexec_command
 from export.errors import ExportRefused
 from export.formats import Target
 from export.gpu_machine import Machine
-from export.triton_config import TowerConfig, image_tower_config, text_tower_config
+from export.triton_config import TowerConfig, read_config, release_towers, write_config
 from gateway.adapters.release_files import digest, read_manifest
 from gateway.domain.release import Release
 
@@ -58,7 +55,10 @@ def engine_places(
             f"{release_id} is served by {release.target}, without engines; export it with --target "
             f"{Target.TENSORRT}."
         )
-    return [_place(repository, release, tower, machine, timing_cache) for tower in _towers(release)]
+    return [
+        _place(repository, release, tower, machine, timing_cache)
+        for tower in release_towers(release)
+    ]
 
 
 def check_engines(places: list[EnginePlace], machine: Machine) -> None:
@@ -83,13 +83,8 @@ def build_engines(
             report(f"{place.engine.name} is there")
         else:
             report(f"Building {place.engine.name} for {machine.gpu}")
-            _write(place.engine, build_engine(tensorrt, place.order))
+            _keep(place.engine, build_engine(tensorrt, place.order))
         _enter(place, machine)
-
-
-def _towers(release: Release) -> Iterator[TowerConfig]:
-    yield image_tower_config(release.image, release.dim)
-    yield text_tower_config(release.text, release.dim)
 
 
 def _place(
@@ -98,7 +93,7 @@ def _place(
     folder = repository / tower.model
     graph = folder / "1" / GRAPH_FILE
     sha256 = _checked_digest(repository, release, graph)
-    max_batch_size = _read_config(folder / "config.pbtxt").max_batch_size
+    max_batch_size = read_config(folder / "config.pbtxt").max_batch_size
     bound_to = f"{machine.sm}-trt{machine.tensorrt}"
     order = EngineOrder(
         graph=graph,
@@ -120,26 +115,19 @@ def _checked_digest(repository: Path, release: Release, graph: Path) -> str:
     return digest(graph)
 
 
-def _read_config(path: Path) -> pb.ModelConfig:
-    try:
-        return text_format.Parse(path.read_text(encoding="utf-8"), pb.ModelConfig())
-    except (OSError, text_format.ParseError) as exc:
-        raise ExportRefused(f"{path} cannot be read: {exc}") from exc
-
-
 def _is_entered(place: EnginePlace, machine: Machine) -> bool:
-    names = _read_config(place.config).cc_model_filenames
+    names = read_config(place.config).cc_model_filenames
     return bool(names.get(machine.compute_capability, "") == place.engine.name)
 
 
 def _enter(place: EnginePlace, machine: Machine) -> None:
-    config = _read_config(place.config)
+    config = read_config(place.config)
     config.cc_model_filenames[machine.compute_capability] = place.engine.name
-    _write(place.config, text_format.MessageToString(config).encode())
+    write_config(place.config, config)
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Wholly or not at all: Triton may be reading."""
+def _keep(path: Path, engine: bytes) -> None:
+    """Wholly or not at all: what is there counts as built."""
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
+    temporary.write_bytes(engine)
     os.replace(temporary, path)

@@ -182,7 +182,7 @@ def text_profile(hardware: Hardware) -> ServingProfile:
 
 def preferred_batch_sizes(max_batch_size: int) -> tuple[int, ...]:
     """Powers of two from an eighth of the largest batch to all of it, none below 4."""
-    least = max(4, max_batch_size // 8)
+    least = max(min(4, max_batch_size), max_batch_size // 8)
     sizes = (2**exponent for exponent in range(max_batch_size.bit_length()))
     powers = tuple(size for size in sizes if least <= size < max_batch_size)
     return (*powers, max_batch_size)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as pb
 
+from export.errors import ExportRefused
 from export.formats import Device, Target
 from export.serving_profiles import QueueLimits, ServingProfile, usual_batch_size
 from export.tensor_names import IMAGE_INPUT, OUTPUT_NAME, TEXT_INPUT
-from gateway.domain.release import ImageTower, Precision, TextTower
+from gateway.domain.release import ImageTower, Precision, Release, TextTower
 
 PRIORITY_INTERACTIVE = 1  # Triton serves the lower number first; 0 would mean the default
 PRIORITY_BULK = 2
@@ -86,6 +88,29 @@ def text_tower_config(tower: TextTower, dim: int) -> TowerConfig:
     return TowerConfig(tower.model, TEXT_INPUT, INT64, (tokens,), dim, rows)
 
 
+def release_towers(release: Release) -> tuple[TowerConfig, TowerConfig]:
+    """A release's image and text tower."""
+    return (
+        image_tower_config(release.image, release.dim),
+        text_tower_config(release.text, release.dim),
+    )
+
+
+def read_config(path: Path) -> pb.ModelConfig:
+    """A `config.pbtxt`. Raises ExportRefused for one that cannot be read."""
+    try:
+        return text_format.Parse(path.read_text(encoding="utf-8"), pb.ModelConfig())
+    except (OSError, text_format.ParseError) as exc:
+        raise ExportRefused(f"{path} cannot be read: {exc}") from exc
+
+
+def write_config(path: Path, config: pb.ModelConfig) -> None:
+    """Writes a `config.pbtxt`, wholly or not at all: Triton may be reading."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text_format.MessageToString(config), encoding="utf-8")
+    os.replace(temporary, path)
+
+
 def config_text(tower: TowerConfig, profile: ServingProfile, choice: ServingChoice) -> str:
     """The `config.pbtxt` of a tower."""
     config = pb.ModelConfig(
@@ -110,6 +135,40 @@ def config_text(tower: TowerConfig, profile: ServingProfile, choice: ServingChoi
     )
     text: str = text_format.MessageToString(config)
     return text
+
+
+def read_profile(config: pb.ModelConfig) -> ServingProfile:
+    """The profile that a config stands for."""
+    batching = config.dynamic_batching
+    threads = config.parameters.get("intra_op_thread_count")
+    return ServingProfile(
+        max_batch_size=config.max_batch_size,
+        preferred_batch_sizes=tuple(batching.preferred_batch_size),
+        queue_delay_us=batching.max_queue_delay_microseconds,
+        interactive=_limits(batching.priority_queue_policy[PRIORITY_INTERACTIVE]),
+        bulk=_limits(batching.priority_queue_policy[PRIORITY_BULK]),
+        warmup_batch_sizes=tuple(warmup.batch_size for warmup in config.model_warmup),
+        instances=config.instance_group[0].count,
+        intra_op_threads=int(threads.string_value) if threads else 0,
+        cache_answers=config.response_cache.enable,
+    )
+
+
+def write_profile(config: pb.ModelConfig, tower: TowerConfig, profile: ServingProfile) -> None:
+    """Changes batches, queues, warm-up and an accelerator's shapes; the rest stays. Engines that
+    were built for other shapes are not entered any more."""
+    if config.max_batch_size != profile.max_batch_size:
+        config.cc_model_filenames.clear()
+    config.max_batch_size = profile.max_batch_size
+    config.dynamic_batching.CopyFrom(_batching(profile))
+    del config.model_warmup[:]
+    config.model_warmup.extend(_warmup(tower, size) for size in profile.warmup_batch_sizes)
+    for accelerator in config.optimization.execution_accelerators.gpu_execution_accelerator:
+        accelerator.parameters.update(_profile_shapes(tower, profile.max_batch_size))
+
+
+def _limits(policy: pb.ModelQueuePolicy) -> QueueLimits:
+    return QueueLimits(policy.max_queue_size, policy.default_timeout_microseconds)
 
 
 def _instances(profile: ServingProfile, choice: ServingChoice) -> pb.ModelInstanceGroup:
@@ -143,10 +202,9 @@ def _optimization(
 ) -> pb.ModelOptimizationPolicy | None:
     policy = pb.ModelOptimizationPolicy
     if choice.target is Target.ONNX_TENSORRT:
-        shapes = tower.shapes(profile.max_batch_size)
-        tensorrt = policy.ExecutionAccelerators.Accelerator(
-            name="tensorrt", parameters=_accelerator(tower, shapes, choice.engine_cache)
-        )
+        parameters = _accelerator(tower, choice.engine_cache)
+        parameters |= _profile_shapes(tower, profile.max_batch_size)
+        tensorrt = policy.ExecutionAccelerators.Accelerator(name="tensorrt", parameters=parameters)
         accelerators = policy.ExecutionAccelerators(gpu_execution_accelerator=[tensorrt])
         return policy(execution_accelerators=accelerators)
     on_cpu = choice.target is Target.ONNX and choice.device is not Device.GPU
@@ -156,13 +214,11 @@ def _optimization(
     return None
 
 
-def _accelerator(tower: TowerConfig, shapes: ShapeRange, cache: PurePosixPath) -> dict[str, str]:
+def _accelerator(tower: TowerConfig, cache: PurePosixPath) -> dict[str, str]:
     """The accelerator's parameters, by the names of Triton's onnxruntime_backend (README).
 
     No `precision_mode`: without it ONNX Runtime (from 1.18, for TensorRT 9 and newer) builds a
     strongly typed network, so the graph's own types decide; TensorRT 11 knows nothing else.
-    With explicit shapes no request can change the range that the engine is built for, which is
-    what makes ONNX Runtime build it again, for minutes, under traffic.
     """
     folder = str(cache / tower.model)
     return {
@@ -173,6 +229,14 @@ def _accelerator(tower: TowerConfig, shapes: ShapeRange, cache: PurePosixPath) -
         "trt_timing_cache_path": folder,
         # Kernels are chosen by the clock: not while another instance's are.
         "trt_force_sequential_engine_build": "1",
+    }
+
+
+def _profile_shapes(tower: TowerConfig, max_batch_size: int) -> dict[str, str]:
+    """With these no request can widen the range that the engine is built for, which is what makes
+    ONNX Runtime build it again, for minutes, under traffic."""
+    shapes = tower.shapes(max_batch_size)
+    return {
         "trt_profile_min_shapes": _shape(tower, shapes.least),
         "trt_profile_opt_shapes": _shape(tower, shapes.usual),
         "trt_profile_max_shapes": _shape(tower, shapes.most),

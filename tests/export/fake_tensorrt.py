@@ -22,7 +22,7 @@ class DataType(Enum):
     HALF = "float16"
 
 
-class Logger:
+class FakeLogger:
     WARNING = 1
 
     def __init__(self, min_severity: int) -> None:
@@ -118,12 +118,12 @@ class FakeTensorRT:
     builds: list[Build] = field(default_factory=list)
     __version__: str = "11.4.0.106"
 
-    Logger = Logger
+    Logger = FakeLogger
     DataType = DataType
     NetworkDefinitionCreationFlag = SimpleNamespace(STRONGLY_TYPED=1)
 
-    def Builder(self, logger: Logger) -> Any:  # noqa: N802 - TensorRT's name
-        assert logger.min_severity == Logger.WARNING
+    def Builder(self, logger: FakeLogger) -> Any:  # noqa: N802 - TensorRT's name
+        assert logger.min_severity == FakeLogger.WARNING
 
         def create_network(flags: int) -> Build:
             self.builds.append(Build(flags))
@@ -136,7 +136,7 @@ class FakeTensorRT:
             build_serialized_network=self._built,
         )
 
-    def OnnxParser(self, network: Build, _logger: Logger) -> Any:  # noqa: N802 - TensorRT's name
+    def OnnxParser(self, network: Build, _logger: FakeLogger) -> Any:  # noqa: N802 - TensorRT's name
         def parse_from_file(path: str) -> bool:
             network.graph = path
             return not self.parser_errors
@@ -147,7 +147,7 @@ class FakeTensorRT:
             get_error=lambda index: self.parser_errors[index],
         )
 
-    def Runtime(self, _logger: Logger) -> Any:  # noqa: N802 - TensorRT's name
+    def Runtime(self, _logger: FakeLogger) -> Any:  # noqa: N802 - TensorRT's name
         def deserialize_cuda_engine(plan: bytes) -> Engine | None:
             assert len(plan) == self.engine_bytes
             profile = self.builds[-1].profile

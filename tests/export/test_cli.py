@@ -64,7 +64,7 @@ def test_every_command_is_there() -> None:
         text=True,
         check=True,
     ).stdout
-    for command in ("onnx", "finetune", "sample-data", "sample-quality"):
+    for command in ("onnx", "build-engine", "tune", "finetune", "sample-data", "sample-quality"):
         assert command in listed
 
 
