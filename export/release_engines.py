@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from export.config_file import read_config, write_config
 from export.engine_builder import EngineOrder, build_engine, trtexec_command
 from export.errors import ExportRefused
 from export.formats import Target
 from export.gpu_machine import Machine
-from export.triton_config import TowerConfig, read_config, release_towers, write_config
+from export.triton_config import TowerConfig, release_towers
 from gateway.adapters.release_files import digest, read_manifest
 from gateway.domain.release import Release
 

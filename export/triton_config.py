@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as pb
 
-from export.errors import ExportRefused
 from export.formats import Device, Target
 from export.serving_profiles import QueueLimits, ServingProfile, usual_batch_size
 from export.tensor_names import IMAGE_INPUT, OUTPUT_NAME, TEXT_INPUT
@@ -96,21 +94,6 @@ def release_towers(release: Release) -> tuple[TowerConfig, TowerConfig]:
     )
 
 
-def read_config(path: Path) -> pb.ModelConfig:
-    """A `config.pbtxt`. Raises ExportRefused for one that cannot be read."""
-    try:
-        return text_format.Parse(path.read_text(encoding="utf-8"), pb.ModelConfig())
-    except (OSError, text_format.ParseError) as exc:
-        raise ExportRefused(f"{path} cannot be read: {exc}") from exc
-
-
-def write_config(path: Path, config: pb.ModelConfig) -> None:
-    """Writes a `config.pbtxt`, wholly or not at all: Triton may be reading."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text_format.MessageToString(config), encoding="utf-8")
-    os.replace(temporary, path)
-
-
 def config_text(tower: TowerConfig, profile: ServingProfile, choice: ServingChoice) -> str:
     """The `config.pbtxt` of a tower."""
     config = pb.ModelConfig(
@@ -124,51 +107,17 @@ def config_text(tower: TowerConfig, profile: ServingProfile, choice: ServingChoi
         ],
         output=[pb.ModelOutput(name=OUTPUT_NAME, data_type=pb.TYPE_FP32, dims=[tower.output_dim])],
         instance_group=[_instances(profile, choice)],
-        dynamic_batching=_batching(profile),
+        dynamic_batching=batching(profile),
         optimization=_optimization(tower, profile, choice),
         parameters={
             name: pb.ModelParameter(string_value=value)
             for name, value in _parameters(profile, choice).items()
         },
-        model_warmup=[_warmup(tower, size) for size in profile.warmup_batch_sizes],
+        model_warmup=[warmup(tower, size) for size in profile.warmup_batch_sizes],
         response_cache=pb.ModelResponseCache(enable=True) if profile.cache_answers else None,
     )
     text: str = text_format.MessageToString(config)
     return text
-
-
-def read_profile(config: pb.ModelConfig) -> ServingProfile:
-    """The profile that a config stands for."""
-    batching = config.dynamic_batching
-    threads = config.parameters.get("intra_op_thread_count")
-    return ServingProfile(
-        max_batch_size=config.max_batch_size,
-        preferred_batch_sizes=tuple(batching.preferred_batch_size),
-        queue_delay_us=batching.max_queue_delay_microseconds,
-        interactive=_limits(batching.priority_queue_policy[PRIORITY_INTERACTIVE]),
-        bulk=_limits(batching.priority_queue_policy[PRIORITY_BULK]),
-        warmup_batch_sizes=tuple(warmup.batch_size for warmup in config.model_warmup),
-        instances=config.instance_group[0].count,
-        intra_op_threads=int(threads.string_value) if threads else 0,
-        cache_answers=config.response_cache.enable,
-    )
-
-
-def write_profile(config: pb.ModelConfig, tower: TowerConfig, profile: ServingProfile) -> None:
-    """Changes batches, queues, warm-up and an accelerator's shapes; the rest stays. Engines that
-    were built for other shapes are not entered any more."""
-    if config.max_batch_size != profile.max_batch_size:
-        config.cc_model_filenames.clear()
-    config.max_batch_size = profile.max_batch_size
-    config.dynamic_batching.CopyFrom(_batching(profile))
-    del config.model_warmup[:]
-    config.model_warmup.extend(_warmup(tower, size) for size in profile.warmup_batch_sizes)
-    for accelerator in config.optimization.execution_accelerators.gpu_execution_accelerator:
-        accelerator.parameters.update(_profile_shapes(tower, profile.max_batch_size))
-
-
-def _limits(policy: pb.ModelQueuePolicy) -> QueueLimits:
-    return QueueLimits(policy.max_queue_size, policy.default_timeout_microseconds)
 
 
 def _instances(profile: ServingProfile, choice: ServingChoice) -> pb.ModelInstanceGroup:
@@ -203,7 +152,7 @@ def _optimization(
     policy = pb.ModelOptimizationPolicy
     if choice.target is Target.ONNX_TENSORRT:
         parameters = _accelerator(tower, choice.engine_cache)
-        parameters |= _profile_shapes(tower, profile.max_batch_size)
+        parameters |= profile_shapes(tower, profile.max_batch_size)
         tensorrt = policy.ExecutionAccelerators.Accelerator(name="tensorrt", parameters=parameters)
         accelerators = policy.ExecutionAccelerators(gpu_execution_accelerator=[tensorrt])
         return policy(execution_accelerators=accelerators)
@@ -232,7 +181,7 @@ def _accelerator(tower: TowerConfig, cache: PurePosixPath) -> dict[str, str]:
     }
 
 
-def _profile_shapes(tower: TowerConfig, max_batch_size: int) -> dict[str, str]:
+def profile_shapes(tower: TowerConfig, max_batch_size: int) -> dict[str, str]:
     """With these no request can widen the range that the engine is built for, which is what makes
     ONNX Runtime build it again, for minutes, under traffic."""
     shapes = tower.shapes(max_batch_size)
@@ -247,7 +196,8 @@ def _shape(tower: TowerConfig, shape: tuple[int, ...]) -> str:
     return f"{tower.input_name}:{'x'.join(str(size) for size in shape)}"
 
 
-def _batching(profile: ServingProfile) -> pb.ModelDynamicBatching:
+def batching(profile: ServingProfile) -> pb.ModelDynamicBatching:
+    """Batches and queues, the two priorities' apart."""
     return pb.ModelDynamicBatching(
         preferred_batch_size=profile.preferred_batch_sizes,
         max_queue_delay_microseconds=profile.queue_delay_us,
@@ -270,7 +220,8 @@ def _policy(limits: QueueLimits) -> pb.ModelQueuePolicy:
     )
 
 
-def _warmup(tower: TowerConfig, batch_size: int) -> pb.ModelWarmup:
+def warmup(tower: TowerConfig, batch_size: int) -> pb.ModelWarmup:
+    """A batch that is computed before the server says that it is ready."""
     # Zeros are valid pixels and valid tokens; random numbers would be no tokens at all.
     zeros = pb.ModelWarmup.Input(data_type=tower.input_type, dims=tower.rows.least, zero_data=True)
     return pb.ModelWarmup(

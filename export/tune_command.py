@@ -21,14 +21,9 @@ def tune(
     from rich.console import Console
     from rich.table import Table
 
+    from export.config_file import read_config, read_profile, write_config, write_profile
     from export.perf_analyzer import Load, measure
-    from export.triton_config import (
-        read_config,
-        read_profile,
-        release_towers,
-        write_config,
-        write_profile,
-    )
+    from export.triton_config import release_towers
     from export.tuning import batch_sizes_up_to, tuned
     from gateway.adapters.release_files import read_manifest
 
