@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 
+from export import precision_cost
 from export.formats import Target
 from export.model_source import SourceModel, load_model
 from export.release_export import ExportOrder, ExportResult, export_release
 from export.release_writer import Destination
+from gateway.domain.release import Precision
+from tests.export.example_pairs import write_pairs
 from tests.export.models import CONFIGS, model_folder
 
 
@@ -56,3 +60,39 @@ def an_exported_release(repository: Path, tmp_path_factory: pytest.TempPathFacto
     choice = model_folder(tmp_path_factory.mktemp("source"), CONFIGS["timm-eos"])
     order = ExportOrder(choice, Destination(repository, "tiny-v1"), Target.ONNX_CPU)
     return export_release(order, lambda _step: None)
+
+
+MOST_LOST = 0.05  # of the recall of a model that was never trained
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """The model of `tiny-v1` in lower precisions, as `tiny-fp16` and `tiny-int8`."""
+
+    repository: Path
+    results: Mapping[Precision, ExportResult]
+
+
+@pytest.fixture(scope="session", name="lowered")
+def releases_of_lower_precision(tmp_path_factory: pytest.TempPathFactory) -> Lowered:
+    folder = tmp_path_factory.mktemp("lowered")
+    (folder / "model").mkdir()
+    choice = model_folder(folder / "model", CONFIGS["timm-eos"])
+    repository, pairs = folder / "repository", write_pairs(folder / "pairs")
+    with pytest.MonkeyPatch.context() as patched:
+        # Untrained, it finds a picture by words one time in forty: chance, which any change moves.
+        patched.setattr(precision_cost, "MOST_RECALL_LOSS", dict.fromkeys(Precision, MOST_LOST))
+        results = {
+            precision: export_release(
+                ExportOrder(
+                    choice,
+                    Destination(repository, f"tiny-{precision}"),
+                    Target.ONNX_CPU,
+                    precision=precision,
+                    pairs=pairs,
+                ),
+                lambda _step: None,
+            )
+            for precision in (Precision.FP16, Precision.INT8)
+        }
+    return Lowered(repository, results)

@@ -11,7 +11,7 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as pb
 
-from export import parity, precision_cost
+from export import parity
 from export.errors import ExportRefused
 from export.formats import Device, Hardware, Target
 from export.golden import STRINGS
@@ -23,7 +23,7 @@ from export.release_writer import Destination
 from gateway.adapters.release_files import list_releases, load_release
 from gateway.domain.release import PARITY_FLOOR, Precision
 from gateway.domain.vectors import cosine
-from tests.export.example_pairs import write_pairs
+from tests.export.conftest import MOST_LOST, Lowered
 from tests.export.models import ANY_LENGTH, CONFIGS, model_folder
 
 
@@ -119,41 +119,11 @@ def test_models_of_every_kind_are_exported_for_stock_triton(tmp_path: Path, name
         assert config.instance_group[0].kind == pb.ModelInstanceGroup.KIND_GPU
 
 
-MOST_LOST = 0.05
-
-
-@pytest.fixture(scope="module", name="lowered")
-def releases_of_lower_precision(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> dict[str, ExportResult]:
-    """The model of `tiny-v1` in fp16 and int8, in `repository` under the folder of the result."""
-    folder = tmp_path_factory.mktemp("lowered")
-    (folder / "model").mkdir()
-    choice = model_folder(folder / "model", CONFIGS["timm-eos"])
-    pairs = write_pairs(folder / "pairs")
-    with pytest.MonkeyPatch.context() as patched:
-        # Untrained, it finds a picture by words one time in forty: chance, which any change moves.
-        patched.setattr(precision_cost, "MOST_RECALL_LOSS", dict.fromkeys(Precision, MOST_LOST))
-        return {
-            precision: export_release(
-                ExportOrder(
-                    choice,
-                    Destination(folder / "repository", f"tiny-{precision}"),
-                    Target.ONNX_CPU,
-                    precision=precision,
-                    pairs=pairs,
-                ),
-                lambda _step: None,
-            )
-            for precision in (Precision.FP16, Precision.INT8)
-        }
-
-
 @pytest.mark.parametrize("precision", [Precision.FP16, Precision.INT8])
 def test_a_lower_precision_says_what_it_costs(
-    lowered: dict[str, ExportResult], exported: ExportResult, precision: Precision
+    lowered: Lowered, exported: ExportResult, precision: Precision
 ) -> None:
-    result = lowered[precision]
+    result = lowered.results[precision]
     assert result.release.precision is precision
     assert result.release.fingerprint != exported.release.fingerprint
     floor = PARITY_FLOOR[precision]

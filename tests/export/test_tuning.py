@@ -6,6 +6,7 @@ import csv
 import io
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from export.cli import main
-from export.config_file import read_config, read_profile
+from export.config_file import read_config, read_profile, write_profile
 from export.errors import ExportRefused
 from export.formats import Hardware
 from export.perf_analyzer import Load, Measured, arguments, measure, read_report
 from export.serving_profiles import image_profile
-from export.triton_config import release_towers
+from export.triton_config import release_towers, text_tower_config
 from export.tuning import batch_sizes_up_to, tuned
 from gateway.adapters.release_files import read_manifest
+from gateway.domain.release import TextClean, TextTower
 
 # The columns of perf_analyzer's CSV, in the form that its documentation shows.
 HEADER = (
@@ -110,6 +112,23 @@ def test_every_power_of_two_is_measured_and_the_largest_batch() -> None:
     assert batch_sizes_up_to(1) == [1]
     assert batch_sizes_up_to(8) == [1, 2, 4, 8]
     assert batch_sizes_up_to(48) == [1, 2, 4, 8, 16, 32, 48]
+
+
+def test_a_smaller_batch_is_an_engine_of_other_shapes() -> None:
+    golden = Path(__file__).with_name("golden")
+    tower = text_tower_config(TextTower("v1-text", (8, 16, 32, 77), 0, 2, TextClean.LOWER), 512)
+    inside = read_config(golden / "onnx-tensorrt-text.pbtxt")
+    write_profile(inside, tower, replace(read_profile(inside), max_batch_size=16))
+    (accelerator,) = inside.optimization.execution_accelerators.gpu_execution_accelerator
+    assert accelerator.parameters["trt_profile_opt_shapes"] == "text:8x16"
+    assert accelerator.parameters["trt_profile_max_shapes"] == "text:16x77"
+    assert accelerator.parameters["trt_engine_cache_enable"] == "1"
+    ahead = read_config(golden / "tensorrt-text.pbtxt")
+    ahead.cc_model_filenames["8.9"] = "of-batch-64.plan"
+    write_profile(ahead, tower, replace(read_profile(ahead), queue_delay_us=0))
+    assert dict(ahead.cc_model_filenames) == {"8.9": "of-batch-64.plan"}
+    write_profile(ahead, tower, replace(read_profile(ahead), max_batch_size=16))
+    assert not ahead.cc_model_filenames
 
 
 STAND_IN = f"""#!{sys.executable}
