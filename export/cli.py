@@ -74,6 +74,9 @@ def onnx(  # noqa: PLR0913 - typer reads the options off the signature
         Path | None,
         typer.Option(help="Pictures and texts (finetune's --data): int8 needs them, fp16 may."),
     ] = None,
+    most_recall_loss: Annotated[
+        float, typer.Option(help="Of recall@10: a precision that loses more is refused.")
+    ] = 0.005,
     gpu: Annotated[Hardware, typer.Option(help="What queues and batches fit.")] = Hardware.L4,
     engine_cache: Annotated[
         Path, typer.Option(help="Where Triton keeps the engines of --target onnx-tensorrt.")
@@ -96,6 +99,7 @@ def onnx(  # noqa: PLR0913 - typer reads the options off the signature
         gpu=gpu,
         engine_cache=PurePosixPath(engine_cache),
         pairs=pairs,
+        most_recall_loss=most_recall_loss,
     )
     with console.status("Starting") as status:
 
@@ -167,6 +171,11 @@ def _cost(result: ExportResult) -> list[tuple[str, str]]:
             "recall@10",
             f"{shown} (fp32 → {result.release.precision}; {cost.texts} texts, {cost.pictures} "
             "pictures)",
+        ),
+        (
+            "speed",
+            f"8 pictures {cost.image_speed.fp32_ms:.1f} → {cost.image_speed.lowered_ms:.1f} ms, "
+            f"8 texts {cost.text_speed.fp32_ms:.1f} → {cost.text_speed.lowered_ms:.1f} ms (here)",
         ),
         ("loss", f"{cost.recall_loss:+.4f}; least cosine with fp32 {cost.least_cosine:.5f}"),
     ]

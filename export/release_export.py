@@ -13,7 +13,7 @@ from export.formats import Device, Hardware, Target
 from export.golden import golden_set
 from export.model_source import ModelChoice, Pixels, load_model
 from export.parity import TowerParity
-from export.precision_cost import Graphs, PrecisionCost
+from export.precision_cost import MOST_RECALL_LOSS, Graphs, PrecisionCost
 from export.release_writer import Destination, staged
 from export.served_graphs import GraphTask, Parts, Report, compare, served_graph, write_towers
 from export.serving_profiles import image_profile, text_profile
@@ -44,7 +44,7 @@ class ExportOrder:
 
     `gpu` is what the queues and batches are made for, wherever the release is served on a GPU.
     `pairs` are pictures and texts, as finetune takes them: int8 is calibrated with them, and what
-    a precision costs is measured on those that they hold out.
+    a precision costs is measured on those that they hold out; `most_recall_loss` is its limit.
     """
 
     choice: ModelChoice
@@ -55,6 +55,7 @@ class ExportOrder:
     gpu: Hardware = Hardware.L4
     engine_cache: PurePosixPath = DEFAULT_ENGINE_CACHE
     pairs: Path | None = None
+    most_recall_loss: float = MOST_RECALL_LOSS
 
     @property
     def hardware(self) -> Hardware:
@@ -96,7 +97,7 @@ def export_release(order: ExportOrder, report: Report) -> ExportResult:
         served = Graphs(
             served_graph(folder, parts.image.model), served_graph(folder, parts.text.model)
         )
-        task = GraphTask(served, order.precision, order.pairs)
+        task = GraphTask(served, order.precision, order.pairs, order.most_recall_loss)
         cost = write_towers(parts, task, Path(scratch), report)
         report("Comparing both with PyTorch")
         image, text = compare(parts, task)

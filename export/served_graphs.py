@@ -38,11 +38,13 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class GraphTask:
-    """The graphs to write, in which precision, and the examples for it."""
+    """The graphs to write, in which precision, the examples for it, and the most recall@10 that it
+    may lose."""
 
     served: Graphs
     precision: Precision
     pairs: Path | None
+    most_recall_loss: float
 
 
 def served_graph(folder: Path, model: str) -> Path:
@@ -76,7 +78,7 @@ def write_towers(
         return None
     report(f"Measuring what {task.precision} costs")
     cost = precision_cost(fp32, task.served, task.precision, examples.judged)
-    require_recall(cost, task.precision)
+    require_recall(cost, task.precision, task.most_recall_loss)
     return cost
 
 
