@@ -17,7 +17,7 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
-from export.onnx_graph import quiet
+from export.onnx_graph import DATA_FILE, quiet
 from export.tensor_names import OUTPUT_NAME
 
 Rows = NDArray[np.uint8] | NDArray[np.int64]
@@ -53,7 +53,7 @@ def to_int8(graph: Path, batches: Sequence[Rows]) -> onnx.ModelProto:
             op_types_to_quantize=list(QUANTISED),
             nodes_to_exclude=_sensitive(source),
             calibrate_method=CalibrationMethod.MinMax,
-            use_external_data_format=len(list(graph.parent.iterdir())) > 1,
+            use_external_data_format=graph.with_name(DATA_FILE).exists(),
             extra_options={"MatMulConstBOnly": True},
         )
         return onnx.load(target)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from export.cli import WIDTH_COLUMNS, main
+from tests.export.example_pairs import write_pairs
 from tests.export.models import CONFIGS, model_folder
 
 
@@ -29,6 +30,25 @@ def test_an_export_says_what_it_made_and_fits_a_terminal(
         assert words in printed
     manifest = json.loads((tmp_path / "repository/v1.release.json").read_text())
     assert manifest["release"]["fingerprint"][:16] in printed
+
+
+def test_a_precision_says_what_it_costs_and_an_engine_where_it_is_built(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "model").mkdir()
+    choice = model_folder(tmp_path / "model", CONFIGS["timm-eos"])
+    arguments = ["onnx", "--model", choice.name, "--release", "v1", "--precision", "fp16"]
+    arguments += ["--target", "tensorrt", "--gpu", "t4", "--most-recall-loss", "1"]
+    arguments += ["--pairs", str(write_pairs(tmp_path / "pairs"))]
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--repository", str(tmp_path / "repository")])
+    assert ended.value.code == 0
+    printed = capsys.readouterr().out
+    assert max(len(line) for line in printed.splitlines()) <= WIDTH_COLUMNS
+    for words in ("recall@10", "400 texts", "speed", "least cosine with fp32", "build-engine v1"):
+        assert words in " ".join(printed.split())
+    config = (tmp_path / "repository/v1-image/config.pbtxt").read_text()
+    assert "max_batch_size: 32" in config, "the T4's"
 
 
 @pytest.mark.parametrize(
