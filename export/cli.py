@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,9 +13,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from export.engine_command import build_engine
 from export.finetune.command import finetune
-from export.formats import Device, Target
+from export.formats import Device, Hardware, Target
 from export.sample.command import sample_data, sample_quality
+from export.tune_command import tune
 from gateway.domain.errors import LookalikeError
 from gateway.domain.release import Precision, ResizeMode
 
@@ -46,9 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
+app.command()(build_engine)
 app.command()(finetune)
 app.command()(sample_data)
 app.command()(sample_quality)
+app.command()(tune)
 
 
 @app.command()
@@ -62,7 +67,20 @@ def onnx(  # noqa: PLR0913 - typer reads the options off the signature
     checkpoint: Annotated[Path | None, typer.Option(help="A file with the weights.")] = None,
     target: Annotated[Target, typer.Option(help="What Triton computes with.")] = Target.ONNX_CPU,
     device: Annotated[Device, typer.Option(help="Where --target onnx computes.")] = Device.AUTO,
-    precision: Annotated[Precision, typer.Option(help="The numbers.")] = Precision.FP32,
+    precision: Annotated[
+        Precision, typer.Option(help="The numbers; they are baked into the graphs.")
+    ] = Precision.FP32,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(help="Pictures and texts (finetune's --data): int8 needs them, fp16 may."),
+    ] = None,
+    most_recall_loss: Annotated[
+        float, typer.Option(help="Of recall@10: a precision that loses more is refused.")
+    ] = 0.005,
+    gpu: Annotated[Hardware, typer.Option(help="What queues and batches fit.")] = Hardware.L4,
+    engine_cache: Annotated[
+        Path, typer.Option(help="Where Triton keeps the engines of --target onnx-tensorrt.")
+    ] = Path("/var/cache/lookalike/tensorrt"),
     repository: Annotated[Path, typer.Option(help="Triton's folder.")] = Path("model_repository"),
     force: Annotated[bool, typer.Option("--force", help="Replace a release that exists.")] = False,
 ) -> None:
@@ -78,6 +96,10 @@ def onnx(  # noqa: PLR0913 - typer reads the options off the signature
         target=target,
         precision=precision,
         device=device,
+        gpu=gpu,
+        engine_cache=PurePosixPath(engine_cache),
+        pairs=pairs,
+        most_recall_loss=most_recall_loss,
     )
     with console.status("Starting") as status:
 
@@ -105,6 +127,12 @@ def _print_result(console: Console, order: ExportOrder, result: ExportResult) ->
         facts.add_row(name, value)
     console.print(facts)
     console.print(_files(result))
+    if order.target is Target.TENSORRT:
+        console.print(
+            f"\nNext: on the machine with the GPU, build the engines:\n"
+            f"  lookalike-export build-engine {release.id}"
+        )
+        return
     console.print(
         f"\nNext: serve {order.destination.repository} with Triton, then compare what it answers"
         f" with PyTorch:\n  lookalike verify {release.id}"
@@ -124,7 +152,32 @@ def _facts(result: ExportResult) -> list[tuple[str, str]]:
             f"image {result.image_parity.least_cosine:.7f}, "
             f"text {result.text_parity.least_cosine:.7f} (least cosine with PyTorch)",
         ),
+        *_cost(result),
         ("fingerprint", release.fingerprint[:16]),
+    ]
+
+
+def _cost(result: ExportResult) -> list[tuple[str, str]]:
+    """What the precision costs, as far as that was measured."""
+    cost = result.cost
+    if cost is None:
+        return []
+    before, after = cost.fp32, cost.lowered
+    shown = f"words {before.text_to_picture:.4f} → {after.text_to_picture:.4f}"
+    if not math.isnan(before.picture_to_picture):
+        shown += f", pictures {before.picture_to_picture:.4f} → {after.picture_to_picture:.4f}"
+    return [
+        (
+            "recall@10",
+            f"{shown} (fp32 → {result.release.precision}; {cost.texts} texts, {cost.pictures} "
+            "pictures)",
+        ),
+        (
+            "speed",
+            f"8 pictures {cost.image_speed.fp32_ms:.1f} → {cost.image_speed.lowered_ms:.1f} ms, "
+            f"8 texts {cost.text_speed.fp32_ms:.1f} → {cost.text_speed.lowered_ms:.1f} ms (here)",
+        ),
+        ("loss", f"{cost.recall_loss:+.4f}; least cosine with fp32 {cost.least_cosine:.5f}"),
     ]
 
 

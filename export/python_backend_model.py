@@ -88,6 +88,10 @@ def _session_options(config: dict[str, Any]) -> onnxruntime.SessionOptions:
     options.inter_op_num_threads = 1
     # Waiting threads would spin on cores that the other tower and the gateway need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    level = config["parameters"].get("graph_optimization_level")
+    if level is not None and level["string_value"] == "extended":
+        # For fp16 graphs, over which ONNX Runtime 1.32 dies one level above.
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     return options
 
 

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-
-import torch
-from torch import nn
+from pathlib import Path, PurePosixPath
 
 from export.errors import ExportRefused
-from export.formats import Device, Target
+from export.formats import Device, Hardware, Target
 from export.golden import golden_set
-from export.model_source import ModelChoice, Pixels, SourceModel, load_model
-from export.onnx_graph import GraphInput, GraphRunner, write_graph
-from export.parity import TowerParity, image_parity, require, text_parity
+from export.model_source import ModelChoice, Pixels, load_model
+from export.parity import TowerParity
+from export.precision_cost import MOST_RECALL_LOSS, Graphs, PrecisionCost
 from export.release_writer import Destination, staged
-from export.tensor_names import IMAGE_INPUT, TEXT_INPUT
-from export.tokenizer_json import ConvertedTokenizer, convert, text_half
-from export.towers import ImageTowerModule, buckets_for, text_tower
+from export.served_graphs import GraphTask, Parts, Report, compare, served_graph, write_towers
+from export.serving_profiles import image_profile, text_profile
+from export.tokenizer_json import convert, text_half
+from export.towers import buckets_for
 from export.triton_config import (
-    INT64,
-    UINT8,
-    TowerConfig,
+    DEFAULT_ENGINE_CACHE,
+    ServingChoice,
     config_text,
-    image_profile,
-    text_profile,
+    image_tower_config,
+    text_tower_config,
 )
 from gateway.adapters.release_files import (
     digest,
@@ -34,10 +32,7 @@ from gateway.adapters.release_files import (
     write_golden,
     write_manifest,
 )
-from gateway.domain.loaded_release import Golden
-from gateway.domain.release import ImageTower, Precision, Release, TextTower, fingerprint
-
-Report = Callable[[str], None]
+from gateway.domain.release import ImageTower, Precision, Release, fingerprint
 
 # Copied beside the graph for the target `onnx-cpu`; never imported here.
 _BACKEND_MODEL = Path(__file__).with_name("python_backend_model.py")
@@ -45,35 +40,46 @@ _BACKEND_MODEL = Path(__file__).with_name("python_backend_model.py")
 
 @dataclass(frozen=True, slots=True)
 class ExportOrder:
-    """What to export, as what, and to where."""
+    """What to export, as what, and to where.
+
+    `gpu` is what the queues and batches are made for, wherever the release is served on a GPU.
+    `pairs` are pictures and texts, as finetune takes them: int8 is calibrated with them, and what
+    a precision costs is measured on those that they hold out; `most_recall_loss` is its limit.
+    """
 
     choice: ModelChoice
     destination: Destination
     target: Target
     precision: Precision = Precision.FP32
     device: Device = Device.AUTO
+    gpu: Hardware = Hardware.L4
+    engine_cache: PurePosixPath = DEFAULT_ENGINE_CACHE
+    pairs: Path | None = None
+    most_recall_loss: float = MOST_RECALL_LOSS
+
+    @property
+    def hardware(self) -> Hardware:
+        """What the release's queues and batches are made for."""
+        on_cpu = self.target is Target.ONNX_CPU or self.device is Device.CPU
+        return Hardware.CPU if on_cpu else self.gpu
+
+    @property
+    def serving(self) -> ServingChoice:
+        """What the towers' configs are written for."""
+        return ServingChoice(self.target, self.device, self.precision, self.engine_cache)
 
 
 @dataclass(frozen=True, slots=True)
 class ExportResult:
-    """What was written: the manifest, how close each tower is to PyTorch, and the files' bytes."""
+    """What was written: the manifest, how close each tower is to PyTorch, what the precision costs
+    (None in fp32, and without pairs), and the files' bytes."""
 
     release: Release
     random_weights: bool
     image_parity: TowerParity
     text_parity: TowerParity
+    cost: PrecisionCost | None
     file_bytes: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """What the steps of one export share."""
-
-    source: SourceModel
-    tokenizer: ConvertedTokenizer
-    golden: Golden
-    image: ImageTower
-    text: TextTower
 
 
 def export_release(order: ExportOrder, report: Report) -> ExportResult:
@@ -83,35 +89,46 @@ def export_release(order: ExportOrder, report: Report) -> ExportResult:
     is left in the repository.
     """
     _check_order(order)
-    with staged(order.destination) as folder:
+    with (
+        staged(order.destination) as folder,
+        tempfile.TemporaryDirectory(prefix="lookalike-export-") as scratch,
+    ):
         parts = _load(order, report)
-        report("Tracing the image tower")
-        image_file = _write_image_tower(parts, folder)
-        report("Tracing the text tower")
-        text_file = _write_text_tower(parts, folder)
-        report("Comparing both with PyTorch")
-        image = image_parity(GraphRunner(image_file), parts.golden)
-        require(image, "image", order.precision)
-        text = text_parity(
-            GraphRunner(text_file), parts.golden, parts.text.buckets, parts.text.pad_id
+        served = Graphs(
+            served_graph(folder, parts.image.model), served_graph(folder, parts.text.model)
         )
-        require(text, "text", order.precision)
+        task = GraphTask(served, order.precision, order.pairs, order.most_recall_loss)
+        cost = write_towers(parts, task, Path(scratch), report)
+        report("Comparing both with PyTorch")
+        image, text = compare(parts, task)
         report("Writing the release")
         _write_configs(parts, folder, order)
         release = _write_documents(parts, folder, order)
         load_release(folder, release.id)
         sizes = {name: (folder / name).stat().st_size for name in release.digests}
-    return ExportResult(release, parts.source.random_weights, image, text, sizes)
+    return ExportResult(release, parts.source.random_weights, image, text, cost, sizes)
 
 
 def _check_order(order: ExportOrder) -> None:
-    if order.precision is not Precision.FP32:
-        raise ExportRefused(f"Only fp32 is exported, not {order.precision}.")
-    if order.target is Target.ONNX_CPU and order.device is Device.GPU:
+    target, precision = order.target, order.precision
+    if target is Target.ONNX_CPU and order.device is Device.GPU:
         raise ExportRefused("The target onnx-cpu has no GPU; use --target onnx.")
+    if target.needs_gpu and order.device is Device.CPU:
+        raise ExportRefused(f"The target {target} is for GPUs; use --target onnx.")
+    if target.needs_gpu and order.gpu is Hardware.CPU:
+        raise ExportRefused(f"The target {target} is for GPUs; --gpu cpu is none.")
+    if precision is not Precision.INT8:
+        return
+    if target.needs_gpu or order.device is Device.GPU:
+        raise ExportRefused("int8 is made for CPUs here; on a GPU use --precision fp16.")
+    if order.pairs is None:
+        raise ExportRefused(
+            "int8 is calibrated with examples: give --pairs FILE, in the format of finetune's "
+            "--data. `lookalike-export sample-data` makes one to try with."
+        )
 
 
-def _load(order: ExportOrder, report: Report) -> _Parts:
+def _load(order: ExportOrder, report: Report) -> Parts:
     report(f"Loading {order.choice.name}")
     source = load_model(order.choice)
     report("Converting the tokenizer")
@@ -122,7 +139,7 @@ def _load(order: ExportOrder, report: Report) -> _Parts:
     buckets = buckets_for(
         source.network, tokenizer.context_length, tokenizer.pad_id, tokenizer.end_id
     )
-    return _Parts(
+    return Parts(
         source=source,
         tokenizer=tokenizer,
         golden=golden,
@@ -142,52 +159,20 @@ def _image_half(model: str, pixels: Pixels) -> ImageTower:
     )
 
 
-def _write_image_tower(parts: _Parts, folder: Path) -> Path:
-    image = parts.image
-    tower = ImageTowerModule(parts.source.network, parts.source.pixels)
-    example = torch.zeros(2, image.height_px, image.width_px, 3, dtype=torch.uint8)
-    graph_input = GraphInput(IMAGE_INPUT, example, {0: "batch"})
-    return _write_tower(tower, graph_input, folder / image.model)
-
-
-def _write_text_tower(parts: _Parts, folder: Path) -> Path:
-    text = parts.text
-    tower = text_tower(parts.source.network, text.buckets)
-    axes = {0: "batch", 1: "tokens"} if len(text.buckets) > 1 else {0: "batch"}
-    rows = parts.golden.texts[:2]  # real tokens: some towers look for their end
-    graph_input = GraphInput(TEXT_INPUT, torch.from_numpy(rows), axes)
-    return _write_tower(tower, graph_input, folder / text.model)
-
-
-def _write_tower(tower: nn.Module, graph_input: GraphInput, folder: Path) -> Path:
-    version = folder / "1"
-    version.mkdir(parents=True)
-    return write_graph(tower, graph_input, version)
-
-
-def _write_configs(parts: _Parts, folder: Path, order: ExportOrder) -> None:
+def _write_configs(parts: Parts, folder: Path, order: ExportOrder) -> None:
     dim = parts.golden.image_vectors.shape[1]
-    image, text = parts.image, parts.text
-    shape = (image.height_px, image.width_px, 3)
-    tokens = -1 if len(text.buckets) > 1 else text.context_length
     towers = (
-        (
-            TowerConfig(image.model, IMAGE_INPUT, UINT8, shape, dim, shape),
-            image_profile(order.target),
-        ),
-        (
-            TowerConfig(text.model, TEXT_INPUT, INT64, (tokens,), dim, (text.buckets[0],)),
-            text_profile(order.target),
-        ),
+        (image_tower_config(parts.image, dim), image_profile(order.hardware)),
+        (text_tower_config(parts.text, dim), text_profile(order.hardware)),
     )
     for tower, profile in towers:
-        config = config_text(tower, profile, order.target, order.device)
+        config = config_text(tower, profile, order.serving)
         (folder / tower.model / "config.pbtxt").write_text(config, encoding="utf-8")
         if order.target is Target.ONNX_CPU:
             shutil.copyfile(_BACKEND_MODEL, folder / tower.model / "1" / "model.py")
 
 
-def _write_documents(parts: _Parts, folder: Path, order: ExportOrder) -> Release:
+def _write_documents(parts: Parts, folder: Path, order: ExportOrder) -> Release:
     """The tokenizer, the golden file and, over all files, the manifest."""
     release_id = order.destination.release_id
     tokenizer_file, golden_file = f"{release_id}.tokenizer.json", f"{release_id}.golden.npz"

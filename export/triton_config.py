@@ -3,162 +3,201 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as pb
 
 from export.formats import Device, Target
-from export.tensor_names import OUTPUT_NAME
+from export.serving_profiles import QueueLimits, ServingProfile, usual_batch_size
+from export.tensor_names import IMAGE_INPUT, OUTPUT_NAME, TEXT_INPUT
+from gateway.domain.release import ImageTower, Precision, Release, TextTower
 
 PRIORITY_INTERACTIVE = 1  # Triton serves the lower number first; 0 would mean the default
 PRIORITY_BULK = 2
 
+DEFAULT_ENGINE_CACHE = PurePosixPath("/var/cache/lookalike/tensorrt")
+
+UINT8 = pb.TYPE_UINT8
+INT64 = pb.TYPE_INT64
+
+_BACKENDS = {
+    Target.ONNX_CPU: "python",
+    Target.ONNX: "onnxruntime",
+    Target.ONNX_TENSORRT: "onnxruntime",
+    Target.TENSORRT: "tensorrt",
+}
+
 
 @dataclass(frozen=True, slots=True)
-class QueueLimits:
-    """How long the queue of one priority may get. Triton's own defaults are no limits at all.
+class ShapeRange:
+    """The shapes, batch included, that a TensorRT engine takes, and the one it is made for."""
 
-    `timeout_us` counts from the request's arrival; a request may ask for less, never for more.
-    """
-
-    max_requests: int
-    timeout_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class ServingProfile:
-    """What a tower's config says beyond its shapes.
-
-    - `max_batch_size`: the batch beyond which no more rows are done per second. An interactive
-      request that finds indexing at work waits for as many rows as this, so no larger.
-    - `preferred_batch_sizes`: a queue that holds as many is sent at once.
-    - `queue_delay_us`: how long a lone request waits for company; what it adds to every search of
-      a quiet shop.
-    - `interactive`, `bulk`: `max_requests` is the queue's time budget times the rate of serving.
-      Indexing may wait long and must not be refused for it; a shopper has gone after a second.
-    - `warmup_batch_sizes`: run before the server says that it is ready, so that no shopper pays
-      for the first allocation.
-    - `instances`: copies of the tower; two, never one. With queue limits Triton's batcher (2.51,
-      and later ones until mid 2026) does not notice a request that comes while its only instance
-      is between an answer and its next wait, and looks again after 500 ms: of a lone client's
-      requests about one in twenty took half a second. With two, none of 12,000 did, nor was
-      anything slower after 90,000 with up to 64 at once. Texts of different lengths, which cannot
-      share a batch, are then computed side by side as well.
-    - `intra_op_threads`: cores per instance on a CPU; 0 shares the machine's among the instances.
-    - `cache_answers`: let the server keep answers by input, if it was started with a cache.
-    """
-
-    max_batch_size: int
-    preferred_batch_sizes: tuple[int, ...]
-    queue_delay_us: int
-    interactive: QueueLimits
-    bulk: QueueLimits
-    warmup_batch_sizes: tuple[int, ...]
-    instances: int = 2
-    intra_op_threads: int = 0
-    cache_answers: bool = False
+    least: tuple[int, ...]
+    usual: tuple[int, ...]
+    most: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class TowerConfig:
-    """A tower as Triton sees it. `input_dims` leave out the batch; -1 is an axis that varies."""
+    """A tower as Triton sees it. Dims leave out the batch; in `input_dims` -1 is an axis that
+    varies, from `rows.least` to `rows.most`."""
 
     model: str
     input_name: str
     input_type: int  # a value of Triton's DataType
     input_dims: tuple[int, ...]
     output_dim: int
-    warmup_dims: tuple[int, ...]
+    rows: ShapeRange
 
-
-UINT8 = pb.TYPE_UINT8
-INT64 = pb.TYPE_INT64
-
-_CPU_BULK = QueueLimits(max_requests=512, timeout_us=30_000_000)
-_GPU_BULK = QueueLimits(max_requests=512, timeout_us=5_000_000)
-
-
-def image_profile(target: Target) -> ServingProfile:
-    """The image tower's profile. Its answers are not cached: hashing 150 kB a request costs more
-    than it saves, and the gateway knows a picture by its bytes before they are decoded."""
-    if target is Target.ONNX_CPU:
-        return ServingProfile(
-            max_batch_size=8,
-            preferred_batch_sizes=(4, 8),
-            queue_delay_us=1_000,
-            interactive=QueueLimits(max_requests=64, timeout_us=2_000_000),
-            bulk=_CPU_BULK,
-            warmup_batch_sizes=(1, 8),
+    def shapes(self, max_batch_size: int) -> ShapeRange:
+        """What an engine must take so that no request that Triton lets through is outside."""
+        return ShapeRange(
+            (1, *self.rows.least),
+            (usual_batch_size(max_batch_size), *self.rows.usual),
+            (max_batch_size, *self.rows.most),
         )
-    return ServingProfile(
-        max_batch_size=64,
-        preferred_batch_sizes=(8, 16, 32, 64),
-        queue_delay_us=1_000,
-        interactive=QueueLimits(max_requests=128, timeout_us=500_000),
-        bulk=_GPU_BULK,
-        warmup_batch_sizes=(1, 32, 64),
+
+
+@dataclass(frozen=True, slots=True)
+class ServingChoice:
+    """What serves the tower. `engine_cache` is a folder that Triton may write to: the target
+    `onnx-tensorrt` keeps engines and the timings of kernels there."""
+
+    target: Target
+    device: Device = Device.AUTO
+    precision: Precision = Precision.FP32
+    engine_cache: PurePosixPath = DEFAULT_ENGINE_CACHE
+
+
+def image_tower_config(tower: ImageTower, dim: int) -> TowerConfig:
+    """The image tower: all its inputs have one shape."""
+    dims = (tower.height_px, tower.width_px, 3)
+    return TowerConfig(tower.model, IMAGE_INPUT, UINT8, dims, dim, ShapeRange(dims, dims, dims))
+
+
+def text_tower_config(tower: TextTower, dim: int) -> TowerConfig:
+    """The text tower. Its engine is made for the second bucket: most queries fit into the first
+    two (4 to 10 tokens), and kernels for 16 tokens are no slower for 8."""
+    least, most = tower.buckets[0], tower.buckets[-1]
+    usual = tower.buckets[min(1, len(tower.buckets) - 1)]
+    tokens = -1 if least < most else most
+    rows = ShapeRange((least,), (usual,), (most,))
+    return TowerConfig(tower.model, TEXT_INPUT, INT64, (tokens,), dim, rows)
+
+
+def release_towers(release: Release) -> tuple[TowerConfig, TowerConfig]:
+    """A release's image and text tower."""
+    return (
+        image_tower_config(release.image, release.dim),
+        text_tower_config(release.text, release.dim),
     )
 
 
-def text_profile(target: Target) -> ServingProfile:
-    """The text tower's profile. A text is cheap, so it waits half as long for company; shoppers
-    ask the same again and again, so answers are worth keeping."""
-    if target is Target.ONNX_CPU:
-        return ServingProfile(
-            max_batch_size=16,
-            preferred_batch_sizes=(4, 8, 16),
-            queue_delay_us=500,
-            interactive=QueueLimits(max_requests=128, timeout_us=2_000_000),
-            bulk=_CPU_BULK,
-            warmup_batch_sizes=(1, 8, 16),
-            cache_answers=True,
-        )
-    return ServingProfile(
-        max_batch_size=64,
-        preferred_batch_sizes=(8, 16, 32, 64),
-        queue_delay_us=500,
-        interactive=QueueLimits(max_requests=256, timeout_us=500_000),
-        bulk=_GPU_BULK,
-        warmup_batch_sizes=(1, 32, 64),
-        cache_answers=True,
-    )
-
-
-def config_text(tower: TowerConfig, profile: ServingProfile, target: Target, device: Device) -> str:
+def config_text(tower: TowerConfig, profile: ServingProfile, choice: ServingChoice) -> str:
     """The `config.pbtxt` of a tower."""
     config = pb.ModelConfig(
         name=tower.model,
-        backend="python" if target is Target.ONNX_CPU else "onnxruntime",
+        backend=_BACKENDS[choice.target],
+        platform="tensorrt_plan" if choice.target is Target.TENSORRT else "",
         max_batch_size=profile.max_batch_size,
         version_policy=pb.ModelVersionPolicy(latest=pb.ModelVersionPolicy.Latest(num_versions=1)),
         input=[
             pb.ModelInput(name=tower.input_name, data_type=tower.input_type, dims=tower.input_dims)
         ],
         output=[pb.ModelOutput(name=OUTPUT_NAME, data_type=pb.TYPE_FP32, dims=[tower.output_dim])],
-        instance_group=[_instances(profile, target, device)],
-        dynamic_batching=_batching(profile),
+        instance_group=[_instances(profile, choice)],
+        dynamic_batching=batching(profile),
+        optimization=_optimization(tower, profile, choice),
         parameters={
-            "intra_op_thread_count": pb.ModelParameter(string_value=str(profile.intra_op_threads)),
-            "inter_op_thread_count": pb.ModelParameter(string_value="1"),
+            name: pb.ModelParameter(string_value=value)
+            for name, value in _parameters(profile, choice).items()
         },
-        model_warmup=[_warmup(tower, size) for size in profile.warmup_batch_sizes],
+        model_warmup=[warmup(tower, size) for size in profile.warmup_batch_sizes],
         response_cache=pb.ModelResponseCache(enable=True) if profile.cache_answers else None,
     )
     text: str = text_format.MessageToString(config)
     return text
 
 
-def _instances(profile: ServingProfile, target: Target, device: Device) -> pb.ModelInstanceGroup:
+def _instances(profile: ServingProfile, choice: ServingChoice) -> pb.ModelInstanceGroup:
     kinds = {
         Device.AUTO: pb.ModelInstanceGroup.KIND_AUTO,
         Device.CPU: pb.ModelInstanceGroup.KIND_CPU,
         Device.GPU: pb.ModelInstanceGroup.KIND_GPU,
     }
-    kind = kinds[Device.CPU if target is Target.ONNX_CPU else device]
-    return pb.ModelInstanceGroup(kind=kind, count=profile.instances)
+    device = choice.device
+    if choice.target is Target.ONNX_CPU:
+        device = Device.CPU
+    if choice.target.needs_gpu:
+        device = Device.GPU
+    return pb.ModelInstanceGroup(kind=kinds[device], count=profile.instances)
 
 
-def _batching(profile: ServingProfile) -> pb.ModelDynamicBatching:
+def _parameters(profile: ServingProfile, choice: ServingChoice) -> dict[str, str]:
+    if choice.target is Target.TENSORRT:
+        return {}
+    threads = {
+        "intra_op_thread_count": str(profile.intra_op_threads),
+        "inter_op_thread_count": "1",
+    }
+    if choice.target is Target.ONNX_CPU and choice.precision is Precision.FP16:
+        return threads | {"graph_optimization_level": "extended"}
+    return threads
+
+
+def _optimization(
+    tower: TowerConfig, profile: ServingProfile, choice: ServingChoice
+) -> pb.ModelOptimizationPolicy | None:
+    policy = pb.ModelOptimizationPolicy
+    if choice.target is Target.ONNX_TENSORRT:
+        parameters = _accelerator(tower, choice.engine_cache)
+        parameters |= profile_shapes(tower, profile.max_batch_size)
+        tensorrt = policy.ExecutionAccelerators.Accelerator(name="tensorrt", parameters=parameters)
+        accelerators = policy.ExecutionAccelerators(gpu_execution_accelerator=[tensorrt])
+        return policy(execution_accelerators=accelerators)
+    on_cpu = choice.target is Target.ONNX and choice.device is not Device.GPU
+    if on_cpu and choice.precision is Precision.FP16:
+        # "Basic and extended": the level above is where ONNX Runtime 1.32 dies over fp16 on a CPU.
+        return policy(graph=policy.Graph(level=1))
+    return None
+
+
+def _accelerator(tower: TowerConfig, cache: PurePosixPath) -> dict[str, str]:
+    """The accelerator's parameters, by the names of Triton's onnxruntime_backend (README).
+
+    No `precision_mode`: without it ONNX Runtime (from 1.18, for TensorRT 9 and newer) builds a
+    strongly typed network, so the graph's own types decide; TensorRT 11 knows nothing else.
+    """
+    folder = str(cache / tower.model)
+    return {
+        "trt_engine_cache_enable": "1",
+        "trt_engine_cache_path": folder,
+        "trt_engine_cache_prefix": tower.model,
+        "trt_timing_cache_enable": "1",
+        "trt_timing_cache_path": folder,
+        # Kernels are chosen by the clock: not while another instance's are.
+        "trt_force_sequential_engine_build": "1",
+    }
+
+
+def profile_shapes(tower: TowerConfig, max_batch_size: int) -> dict[str, str]:
+    """With these no request can widen the range that the engine is built for, which is what makes
+    ONNX Runtime build it again, for minutes, under traffic."""
+    shapes = tower.shapes(max_batch_size)
+    return {
+        "trt_profile_min_shapes": _shape(tower, shapes.least),
+        "trt_profile_opt_shapes": _shape(tower, shapes.usual),
+        "trt_profile_max_shapes": _shape(tower, shapes.most),
+    }
+
+
+def _shape(tower: TowerConfig, shape: tuple[int, ...]) -> str:
+    return f"{tower.input_name}:{'x'.join(str(size) for size in shape)}"
+
+
+def batching(profile: ServingProfile) -> pb.ModelDynamicBatching:
+    """Batches and queues, the two priorities' apart."""
     return pb.ModelDynamicBatching(
         preferred_batch_size=profile.preferred_batch_sizes,
         max_queue_delay_microseconds=profile.queue_delay_us,
@@ -181,9 +220,10 @@ def _policy(limits: QueueLimits) -> pb.ModelQueuePolicy:
     )
 
 
-def _warmup(tower: TowerConfig, batch_size: int) -> pb.ModelWarmup:
+def warmup(tower: TowerConfig, batch_size: int) -> pb.ModelWarmup:
+    """A batch that is computed before the server says that it is ready."""
     # Zeros are valid pixels and valid tokens; random numbers would be no tokens at all.
-    zeros = pb.ModelWarmup.Input(data_type=tower.input_type, dims=tower.warmup_dims, zero_data=True)
+    zeros = pb.ModelWarmup.Input(data_type=tower.input_type, dims=tower.rows.least, zero_data=True)
     return pb.ModelWarmup(
         name=f"batch-{batch_size}", batch_size=batch_size, inputs={tower.input_name: zeros}
     )

@@ -22,7 +22,8 @@ class Recall:
     """Share of queries, 0 to 1, that find their own product among the first ten.
 
     Attributes:
-        text_to_picture: a product's first text as the query, all held-out pictures as the gallery.
+        text_to_picture: a text as the query (in training, a product's first one), all held-out
+            pictures as the gallery.
         picture_to_picture: a picture as the query, all others as the gallery; only of products
             that have another one. NaN if there is none.
     """
@@ -80,11 +81,24 @@ def recall_at_10(
         [text_vectors(network, chunk.to(device)) for chunk in torch.split(held_out.tokens, CHUNK)]
     )
     groups = torch.from_numpy(held_out.groups).to(device)
-    everyone = torch.arange(len(texts), device=device)
+    return recall_of_vectors(pictures, groups, texts, torch.arange(len(texts), device=device))
+
+
+def recall_of_vectors(
+    pictures: Tensor, groups: Tensor, texts: Tensor, text_groups: Tensor
+) -> Recall:
+    """Search exactly with vectors of unit length.
+
+    Args:
+        pictures: [pictures, dim].
+        groups: int64 [pictures]; the product of each picture.
+        texts: [texts, dim].
+        text_groups: int64 [texts]; the product of each text.
+    """
     by_text = [
         hits(chunk @ pictures.T, wanted, groups, k=10)
         for chunk, wanted in zip(
-            torch.split(texts, CHUNK), torch.split(everyone, CHUNK), strict=True
+            torch.split(texts, CHUNK), torch.split(text_groups, CHUNK), strict=True
         )
     ]
     by_picture = [

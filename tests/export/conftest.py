@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from export.formats import Target
 from export.model_source import SourceModel, load_model
 from export.release_export import ExportOrder, ExportResult, export_release
 from export.release_writer import Destination
+from gateway.domain.release import Precision
+from tests.export.example_pairs import write_pairs
 from tests.export.models import CONFIGS, model_folder
 
 
@@ -56,3 +59,38 @@ def an_exported_release(repository: Path, tmp_path_factory: pytest.TempPathFacto
     choice = model_folder(tmp_path_factory.mktemp("source"), CONFIGS["timm-eos"])
     order = ExportOrder(choice, Destination(repository, "tiny-v1"), Target.ONNX_CPU)
     return export_release(order, lambda _step: None)
+
+
+# Never trained, it finds a picture by words one time in forty: chance, which any change moves.
+MOST_LOST = 0.05
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """The model of `tiny-v1` in lower precisions, as `tiny-fp16` and `tiny-int8`."""
+
+    repository: Path
+    results: Mapping[Precision, ExportResult]
+
+
+@pytest.fixture(scope="session", name="lowered")
+def releases_of_lower_precision(tmp_path_factory: pytest.TempPathFactory) -> Lowered:
+    folder = tmp_path_factory.mktemp("lowered")
+    (folder / "model").mkdir()
+    choice = model_folder(folder / "model", CONFIGS["timm-eos"])
+    repository, pairs = folder / "repository", write_pairs(folder / "pairs")
+    results = {
+        precision: export_release(
+            ExportOrder(
+                choice,
+                Destination(repository, f"tiny-{precision}"),
+                Target.ONNX_CPU,
+                precision=precision,
+                pairs=pairs,
+                most_recall_loss=MOST_LOST,
+            ),
+            lambda _step: None,
+        )
+        for precision in (Precision.FP16, Precision.INT8)
+    }
+    return Lowered(repository, results)

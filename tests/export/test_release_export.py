@@ -11,8 +11,9 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as pb
 
+from export import parity
 from export.errors import ExportRefused
-from export.formats import Device, Target
+from export.formats import Device, Hardware, Target
 from export.golden import STRINGS
 from export.model_source import ModelChoice
 from export.onnx_graph import GraphRunner
@@ -20,8 +21,9 @@ from export.parity import image_parity, text_parity
 from export.release_export import ExportOrder, ExportResult, export_release
 from export.release_writer import Destination
 from gateway.adapters.release_files import list_releases, load_release
-from gateway.domain.release import Precision
+from gateway.domain.release import PARITY_FLOOR, Precision
 from gateway.domain.vectors import cosine
+from tests.export.conftest import MOST_LOST, Lowered
 from tests.export.models import ANY_LENGTH, CONFIGS, model_folder
 
 
@@ -117,6 +119,58 @@ def test_models_of_every_kind_are_exported_for_stock_triton(tmp_path: Path, name
         assert config.instance_group[0].kind == pb.ModelInstanceGroup.KIND_GPU
 
 
+@pytest.mark.parametrize("precision", [Precision.FP16, Precision.INT8])
+def test_a_lower_precision_says_what_it_costs(
+    lowered: Lowered, exported: ExportResult, precision: Precision
+) -> None:
+    result = lowered.results[precision]
+    assert result.release.precision is precision
+    assert result.release.fingerprint != exported.release.fingerprint
+    floor = PARITY_FLOOR[precision]
+    assert floor < result.image_parity.least_cosine <= 1 + 1e-6
+    assert floor < result.text_parity.least_cosine <= 1 + 1e-6
+    assert result.cost is not None
+    assert (result.cost.texts, result.cost.pictures) == (400, 400)
+    assert result.cost.recall_loss <= MOST_LOST
+    assert result.cost.least_cosine > floor
+    graph = f"tiny-{precision}-text/1/model.onnx"
+    assert result.file_bytes[graph] < exported.file_bytes["tiny-v1-text/1/model.onnx"]
+
+
+def test_one_fp16_graph_serves_every_target(tmp_path: Path) -> None:
+    """So an index that was built on one may be searched on another."""
+    (tmp_path / "model").mkdir()
+    choice = model_folder(tmp_path / "model", CONFIGS["timm-eos"])
+    order = ExportOrder(
+        choice, Destination(tmp_path / "a", "v1"), Target.ONNX_CPU, precision=Precision.FP16
+    )
+    others = (Target.ONNX_TENSORRT, Target.TENSORRT)
+    fingerprints = {
+        export_release(
+            replace(order, target=target, destination=Destination(tmp_path / target, "v1")),
+            lambda _step: None,
+        ).release.fingerprint
+        for target in (Target.ONNX_CPU, *others)
+    }
+    assert len(fingerprints) == 1
+    for target, backend in zip(others, ("onnxruntime", "tensorrt"), strict=True):
+        text = (tmp_path / target / "v1-image/config.pbtxt").read_text()
+        assert text_format.Parse(text, pb.ModelConfig()).backend == backend
+
+
+def test_a_precision_that_is_too_far_from_pytorch_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parity, "EXPORT_FLOOR", {Precision.FP16: 1.1})
+    (tmp_path / "model").mkdir()
+    choice = model_folder(tmp_path / "model", CONFIGS["timm-eos"])
+    destination = Destination(tmp_path / "repository", "v1")
+    order = ExportOrder(choice, destination, Target.ONNX_CPU, precision=Precision.FP16)
+    with pytest.raises(ExportRefused, match=r"below 1\.1, the limit for fp16"):
+        export_release(order, lambda _step: None)
+    assert not (tmp_path / "repository").exists()
+
+
 @pytest.mark.slow
 def test_vit_b_32_is_exported_without_weights(tmp_path: Path) -> None:
     order = ExportOrder(
@@ -141,10 +195,20 @@ def order_for(tmp_path: Path) -> ExportOrder:
 
 def test_what_is_not_offered_is_refused_before_any_work(tmp_path: Path) -> None:
     order = order_for(tmp_path)
-    with pytest.raises(ExportRefused, match="Only fp32"):
-        export_release(replace(order, precision=Precision.FP16), print)
-    with pytest.raises(ExportRefused, match="onnx-cpu has no GPU"):
-        export_release(replace(order, device=Device.GPU), print)
+    refusals = {
+        "onnx-cpu has no GPU": replace(order, device=Device.GPU),
+        "onnx-tensorrt is for GPUs; use": replace(
+            order, target=Target.ONNX_TENSORRT, device=Device.CPU
+        ),
+        "tensorrt is for GPUs; --gpu cpu": replace(order, target=Target.TENSORRT, gpu=Hardware.CPU),
+        "int8 is made for CPUs": replace(
+            order, target=Target.TENSORRT, precision=Precision.INT8, pairs=tmp_path / "none"
+        ),
+        "give --pairs FILE": replace(order, precision=Precision.INT8),
+    }
+    for sentence, refused in refusals.items():
+        with pytest.raises(ExportRefused, match=sentence):
+            export_release(refused, print)
     assert list(tmp_path.iterdir()) == []
 
 
