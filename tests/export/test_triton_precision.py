@@ -12,6 +12,7 @@ from gateway.domain.deadline import Deadline
 from gateway.domain.release import PARITY_FLOOR, Precision
 from gateway.local.triton_server import TritonOptions, TritonServer
 from gateway.services.verification import verify
+from gateway.telemetry.metrics import Metrics
 from tests.export.conftest import Lowered
 
 pytestmark = pytest.mark.triton
@@ -30,7 +31,7 @@ async def test_a_running_tower_is_judged_by_its_precision(
     endpoint: str, lowered: Lowered, precision: Precision
 ) -> None:
     loaded = load_release(lowered.repository, f"tiny-{precision}")
-    inference = TritonInference(endpoint)
+    inference = TritonInference(endpoint, Metrics())
     try:
         parity = await verify(inference, loaded, Deadline.after(60.0))
     finally:
