@@ -217,7 +217,9 @@ class Settings(BaseSettings):
     # Each of these looks back at a field above it, so that what two fields do to each other is
     # told together with what is wrong with one.
 
-    @field_validator("triton_key", "qdrant_api_key", "admin_key", "keys", "client_key", mode="before")
+    @field_validator(
+        "triton_key", "qdrant_api_key", "admin_key", "keys", "client_key", mode="before"
+    )
     @classmethod
     def _from_file(cls, value: object, info: ValidationInfo) -> object:
         path = info.data.get(f"{info.field_name}_file")

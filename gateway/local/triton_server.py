@@ -40,7 +40,8 @@ class TritonOptions:
     """`models` are loaded at start; others of the repository can be loaded later by its API.
 
     `grpc_port` 0 takes a free one. `log_file` is overwritten at start. `cache_bytes` sizes
-    Triton's response cache; 0 leaves it out.
+    Triton's response cache; 0 leaves it out. `arguments` are further flags of the server's own,
+    which come last and so win.
     """
 
     repository: Path
@@ -48,6 +49,7 @@ class TritonOptions:
     log_file: Path
     grpc_port: int = 0
     cache_bytes: int = 0
+    arguments: Sequence[str] = ()
 
 
 class TritonServer:
@@ -160,7 +162,7 @@ class TritonServer:
                 f"--cache-config=local,size={options.cache_bytes}",
                 f"--cache-directory={wheel / 'caches'}",
             ]
-        return command
+        return [*command, *options.arguments]
 
     def _wait_until_ready(self) -> None:
         assert self._process is not None

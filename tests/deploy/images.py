@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-DOCKERFILES = ("Dockerfile", "export/Dockerfile")
+DOCKERFILES = ("Dockerfile", "export/Dockerfile", "loadtest/Dockerfile")
 
 # host/path:tag, or with a digest. A tag must name one version: `latest` or `3` move.
 _PINNED = re.compile(r"[^\s:@]+(:v?\d+\.\d+[\w.\-]*|@sha256:[0-9a-f]{64})")
