@@ -223,6 +223,7 @@ def _open_index(settings: Settings) -> CatalogIndex:
             grpc_port=settings.qdrant_grpc_port,
             tls=settings.qdrant_tls,
             api_key=_secret(settings.qdrant_api_key),
+            shards=settings.qdrant_shards,
             replicas=settings.qdrant_replicas,
             write_consistency=settings.qdrant_write_consistency,
         )

@@ -125,6 +125,11 @@ class Settings(BaseSettings):
     )
     qdrant_api_key: Secret | None = Field(None, description="Qdrant's API key, if it has one.")
     qdrant_tls: bool = Field(False, description="Whether Qdrant speaks TLS.")
+    qdrant_shards: Count | None = Field(
+        None,
+        description="Parts of a new collection; unset: as many as there are servers. Each search "
+        "asks every part: `lookalike plan` says how few are enough.",
+    )
     qdrant_replicas: Count = Field(1, description="Copies of each shard of a new collection.")
     qdrant_write_consistency: Count = Field(
         1, description="Copies that must have a write before it is confirmed."

@@ -87,6 +87,10 @@ dns:///{{ include "lookalike.fullname" . }}-triton.{{ .Release.Namespace }}.svc:
   value: {{ .Values.qdrant.grpcPort | quote }}
 - name: LOOKALIKE_QDRANT_TLS
   value: {{ .Values.qdrant.tls | quote }}
+{{- with .Values.qdrant.shards }}
+- name: LOOKALIKE_QDRANT_SHARDS
+  value: {{ . | quote }}
+{{- end }}
 - name: LOOKALIKE_QDRANT_REPLICAS
   value: {{ .Values.qdrant.replicas | quote }}
 - name: LOOKALIKE_QDRANT_WRITE_CONSISTENCY

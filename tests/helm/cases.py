@@ -17,7 +17,7 @@ FULL: dict[str, Any] = {
         "s3": {"bucket": "models", "region": "eu-central-1", "endpoint": "https://minio.example"},
         "gcs": {"bucket": "models"}, "credentialsSecret": "bucket",
     },
-    "qdrant": {"tls": True, "writeConsistency": 2, "apiKey": {"secret": "qdrant"}},
+    "qdrant": {"tls": True, "shards": 2, "writeConsistency": 2, "apiKey": {"secret": "qdrant"}},
     "gateway": {
         "settings": {
             "max_timeout_s": 2.5, "max_picture_pixels": 25000000, "decode_threads": 4,

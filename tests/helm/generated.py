@@ -23,7 +23,7 @@ MANAGED = frozenset({
     "host", "port", "grpc_port", "model_repository", "edge_folder", "store",
     "triton", "triton_key", "triton_key_file",
     "qdrant_host", "qdrant_grpc_port", "qdrant_api_key", "qdrant_api_key_file", "qdrant_tls",
-    "qdrant_replicas", "qdrant_write_consistency",
+    "qdrant_shards", "qdrant_replicas", "qdrant_write_consistency",
     "admin_key", "admin_key_file", "keys", "keys_file", "client_key", "client_key_file",
     "pictures_folder",
 })  # fmt: skip
