@@ -35,8 +35,8 @@ spec:
 
 {{- define "lookalike.jobSpec" -}}
 {{- $root := index . 0 -}}
-# Killed, it goes on where it was.
-backoffLimit: 3
+# Killed, it goes on where it was; at an install Triton may take a quarter of an hour to come.
+backoffLimit: 12
 ttlSecondsAfterFinished: 604800
 template:
   metadata:

@@ -97,7 +97,7 @@ spec:
         {{- toYaml $resources | nindent 8 }}
       volumeMounts:
         - {name: models, mountPath: /models, readOnly: true{{ include "lookalike.subPath" $ }}}
-        - {name: engines, mountPath: /cache}
+        - {name: engines, mountPath: /var/cache/lookalike}
         - {name: tmp, mountPath: /tmp}
         - {name: shm, mountPath: /dev/shm}
   volumes:
