@@ -30,7 +30,16 @@ MANAGED = frozenset({
 
 # The drain and the deadlines decide how long a pod may take to end.
 _REQUIRED = ["default_timeout_s", "max_timeout_s", "drain_s"]
-_KEPT = ("type", "enum", "items", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+_KEPT = (
+    "type",
+    "enum",
+    "items",
+    "pattern",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+)
 
 _BEGIN = "<!-- the values: written by `python -m tests.helm.generated` -->"
 _END = "<!-- until here -->"
