@@ -217,12 +217,13 @@ def _open_index(settings: Settings) -> CatalogIndex:
     from gateway.adapters.qdrant_cluster import ClusterIndex
     from gateway.adapters.qdrant_cluster_client import ClusterOptions
 
+    key = settings.qdrant_api_key
     return ClusterIndex(
         ClusterOptions(
             host=settings.qdrant_host,
             grpc_port=settings.qdrant_grpc_port,
             tls=settings.qdrant_tls,
-            api_key=_secret(settings.qdrant_api_key),
+            api_key=_secret(key),
             shards=settings.qdrant_shards,
             replicas=settings.qdrant_replicas,
             write_consistency=settings.qdrant_write_consistency,
