@@ -63,7 +63,7 @@ def flags_of_the_chart() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
+def triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     """With the sample loaded, and a model beside it that takes three seconds to load."""
     folder = tmp_path_factory.mktemp("chart")
     repository = folder / "models"
@@ -88,19 +88,19 @@ def test_the_flags_are_most_of_the_chart_s() -> None:
     assert "--grpc-max-connection-age-grace" in names
 
 
-async def test_who_has_no_key_loads_nothing(server: TritonServer) -> None:
+async def test_who_has_no_key_loads_nothing(triton: TritonServer) -> None:
     with pytest.raises(BackendUnavailable, match="set LOOKALIKE_TRITON_KEY"):
-        await TritonModels(server.endpoint).load(["slow"])
+        await TritonModels(triton.endpoint).load(["slow"])
     with pytest.raises(BackendUnavailable, match="cannot load slow"):
-        await TritonModels(server.endpoint, "wrong").load(["slow"])
+        await TritonModels(triton.endpoint, "wrong").load(["slow"])
 
 
 async def test_a_gateway_with_the_key_loads_and_meanwhile_the_server_stays_ready(
-    server: TritonServer,
+    triton: TritonServer,
 ) -> None:
     """With `--strict-readiness=true` every Triton would be out of service while it loads."""
-    models = TritonModels(server.endpoint, KEY)
-    async with grpc.aio.insecure_channel(server.endpoint) as channel:
+    models = TritonModels(triton.endpoint, KEY)
+    async with grpc.aio.insecure_channel(triton.endpoint) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
         loading = asyncio.create_task(models.load(["slow"]))
         asked = 0
@@ -115,10 +115,9 @@ async def test_a_gateway_with_the_key_loads_and_meanwhile_the_server_stays_ready
 
 
 async def test_no_search_notices_that_connections_end(
-    server: TritonServer, sample: LoadedRelease
+    inference: TritonInference, sample: LoadedRelease
 ) -> None:
     """Their age is what makes gateways look for new pods and leave the leaving ones."""
-    inference = TritonInference(server.endpoint)
     image = sample.golden.images[:1]
     end = asyncio.get_running_loop().time() + 6 * AGE_MS / 1000
     answered = 0
@@ -128,4 +127,3 @@ async def test_no_search_notices_that_connections_end(
         await asyncio.gather(*(inference.infer(*asked) for _ in range(4)))
         answered += 4
     assert answered > 20
-    await inference.close()
