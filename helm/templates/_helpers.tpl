@@ -69,6 +69,23 @@ capabilities:
 {{- end -}}
 {{- end -}}
 
+{{/* What the gateway would refuse at its start, told before anything is installed. */}}
+{{- define "lookalike.check" -}}
+{{- with .Values.qdrant }}
+{{- if gt (int .writeConsistency) (int .replicas) }}
+{{- fail "qdrant.writeConsistency is more than qdrant.replicas: no write could be confirmed" }}
+{{- end }}
+{{- end }}
+{{- with .Values.gateway }}
+{{- if lt (float64 .settings.max_timeout_s) (float64 .settings.default_timeout_s) }}
+{{- fail "gateway.settings.max_timeout_s is less than default_timeout_s" }}
+{{- end }}
+{{- if and .settings.rate_limit (not (or .keys.secret .adminKey.secret)) }}
+{{- fail "gateway.settings.rate_limit limits each key, and there is none: set gateway.keys.secret" }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "lookalike.tritonTarget" -}}
 dns:///{{ include "lookalike.fullname" . }}-triton.{{ .Release.Namespace }}.svc:8001
 {{- end -}}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.deploy.images import DOCKERFILES, ROOT, pinned, stages
+from tests.integration.processes import serving
 
 MOST_BYTES = 250 * 10**6
 
@@ -58,6 +61,21 @@ def test_what_the_image_copies_is_in_the_build_context() -> None:
                     sources = set(value.split()[:-1])
                     assert sources <= allowed
                     assert all((ROOT / source).exists() for source in sources)
+
+
+def test_the_health_check_knows_a_gateway_that_lives(tmp_path: Path) -> None:
+    command = json.loads(stages("Dockerfile")[-1].last("HEALTHCHECK").partition("CMD ")[2])
+    settings = {"model_repository": str(ROOT / "model_repository"), "edge_folder": str(tmp_path)}
+
+    def healthy(port: str) -> bool:
+        environment = os.environ | {"LOOKALIKE_PORT": port}
+        asked = [sys.executable, *command[1:]]
+        done = subprocess.run(asked, env=environment, capture_output=True, check=False)
+        return done.returncode == 0
+
+    with serving(settings) as (_, url):  # without Triton and without an index: alive, not ready
+        assert healthy(url.rpartition(":")[2])
+    assert not healthy(url.rpartition(":")[2])
 
 
 def _removed() -> set[str]:

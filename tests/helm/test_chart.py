@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,9 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"releases": "clip-b32"}, "'/releases': got string, want array"),
     ({"modelRepository": {"type": "s3"}}, "modelRepository.s3.bucket is needed for type s3"),
     ({"gateway": {"ingress": {"enabled": True}}}, "gateway.ingress.host is needed"),
+    ({"qdrant": {"replicas": 1, "writeConsistency": 2}}, "qdrant.writeConsistency is more than"),
+    ({"gateway": {"settings": {"max_timeout_s": 1}}}, "max_timeout_s is less than default_timeout"),
+    ({"gateway": {"settings": {"rate_limit": 9}}}, "there is none: set gateway.keys.secret"),
     ({"jobs": {"build": {"run": "hook"}}}, "jobs.build.release is needed"),
     ({"jobs": {"activate": {"run": "hook", "release": "a"}}}, "set gateway.adminKey.secret"),
 ]  # fmt: skip
@@ -102,9 +106,18 @@ def test_the_readme_s_table_is_the_schema_s_and_the_defaults() -> None:
     assert README.read_text() == with_table(README.read_text()), "python -m tests.helm.generated"
 
 
+def test_the_readme_s_values_are_values() -> None:
+    [text] = re.findall(r"```yaml\n(# my-values.yaml\n.*?)```", README.read_text(), re.DOTALL)
+    rendered = render(yaml.safe_load(text))
+    assert (
+        "--load-model=clip-b32-image" in rendered.workload("triton").spec["containers"][0]["args"]
+    )
+
+
 def test_the_chart_s_version_is_the_product_s() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert f'version = "{chart["appVersion"]}"' in (ROOT / "pyproject.toml").read_text()
+    assert chart["kubeVersion"] == f">={KUBERNETES[0]}.0-0"  # the oldest that is checked
 
 
 def test_dashboard_and_alerts_come_from_their_files_and_may_be_missing(tmp_path: Path) -> None:
