@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,6 @@ from compose_spec import PyCompose
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from gateway.domain.access import parse_keys
 from gateway.settings import PREFIX, Settings
 from tests.deploy.images import ROOT, pinned, stages
 from tests.deploy.triton_flags import triton_flags
@@ -64,16 +64,24 @@ def test_only_this_machine_can_reach_it(services: dict[str, Any]) -> None:
     assert all(port.startswith("127.0.0.1:") for port in published)
 
 
+def compose_secret(services: dict[str, Any], variable: str) -> Path:
+    """The file that a variable's secret comes from."""
+    [name] = services["gateway"]["secrets"]
+    assert services["gateway"]["environment"][variable] == f"/run/secrets/{name}"
+    file: str = yaml.safe_load((ROOT / "compose.yaml").read_text())["secrets"][name]["file"]
+    return ROOT / file
+
+
 def test_the_gateway_s_settings_are_settings(
     services: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in services["gateway"]["environment"].items():
         monkeypatch.setenv(name, str(value))
-    keys = ROOT / "compose" / "keys.txt"
-    monkeypatch.setenv("LOOKALIKE_KEYS_FILE", str(keys))  # where the secret would be
+    key = compose_secret(services, "LOOKALIKE_ADMIN_KEY_FILE")
+    monkeypatch.setenv("LOOKALIKE_ADMIN_KEY_FILE", str(key))
     settings = Settings()
     assert settings.store == "cluster"
-    assert parse_keys(keys.read_text())
+    assert settings.admin_key is not None
     assert all(name.startswith(PREFIX) for name in services["gateway"]["environment"])
 
 
