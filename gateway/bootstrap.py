@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import httpx
+from pydantic import SecretStr
 
 from gateway.adapters.bm25 import Bm25Model
 from gateway.adapters.picture_source import PictureFiles
@@ -127,7 +128,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         live, job = Priority.INTERACTIVE, Priority.BULK
         encoder = Encoder(inference, limits, workers, cache, live, pixels, threads)
         lexical = Bm25Model()
-        control = TritonModels(settings.triton)
+        control = TritonModels(settings.triton, _secret(settings.triton_key))
         releases = ActiveReleases(index, load, metrics)
         pictures = PictureFiles(
             settings.pictures_folder,
@@ -247,13 +248,18 @@ def _open_index(settings: Settings, metrics: Metrics) -> CatalogIndex:
             host=settings.qdrant_host,
             grpc_port=settings.qdrant_grpc_port,
             tls=settings.qdrant_tls,
-            api_key=None if key is None else key.get_secret_value(),
+            api_key=_secret(key),
+            shards=settings.qdrant_shards,
             replicas=settings.qdrant_replicas,
             write_consistency=settings.qdrant_write_consistency,
         )
     )
     metrics.backend_up.labels("qdrant").set_function(lambda: not cluster.away)
     return cluster
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return None if value is None else value.get_secret_value()
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

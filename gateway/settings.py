@@ -107,6 +107,14 @@ class Settings(BaseSettings):
         Path("model_repository"), description="The folder that Triton serves, read-only here."
     )
     triton: str = Field("127.0.0.1:8001", description="Triton's gRPC address (a gRPC target).")
+    triton_key_file: Path | None = Field(
+        None, description="A file that holds LOOKALIKE_TRITON_KEY instead."
+    )
+    triton_key: Secret | None = Field(
+        None,
+        description="What Triton wants to be shown before it loads a model, if it was started with "
+        "--grpc-restricted-protocol=model-repository:admin-key=….",
+    )
 
     store: Store = Field(Store.EDGE, description="edge: in this process. cluster: Qdrant servers.")
     edge_folder: Path = Field(
@@ -119,6 +127,11 @@ class Settings(BaseSettings):
     )
     qdrant_api_key: Secret | None = Field(None, description="Qdrant's API key, if it has one.")
     qdrant_tls: bool = Field(False, description="Whether Qdrant speaks TLS.")
+    qdrant_shards: Count | None = Field(
+        None,
+        description="Parts of a new collection; unset: as many as there are servers. Each search "
+        "asks every part: `lookalike plan` says how few are enough.",
+    )
     qdrant_replicas: Count = Field(1, description="Copies of each shard of a new collection.")
     qdrant_write_consistency: Count = Field(
         1, description="Copies that must have a write before it is confirmed."
@@ -223,7 +236,9 @@ class Settings(BaseSettings):
     # Each of these looks back at a field above it, so that what two fields do to each other is
     # told together with what is wrong with one.
 
-    @field_validator("qdrant_api_key", "admin_key", "keys", "client_key", mode="before")
+    @field_validator(
+        "triton_key", "qdrant_api_key", "admin_key", "keys", "client_key", mode="before"
+    )
     @classmethod
     def _from_file(cls, value: object, info: ValidationInfo) -> object:
         path = info.data.get(f"{info.field_name}_file")

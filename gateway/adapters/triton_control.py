@@ -22,6 +22,11 @@ READY_TIMEOUT_S = 5.0
 # A TensorRT engine of a gigabyte is read and warmed up within this.
 LOAD_TIMEOUT_S = 300.0
 
+# Where Triton looks for the key of a protocol that is restricted by `…:admin-key=SECRET`.
+KEY_HEADER = "triton-grpc-protocol-admin-key"
+
+Metadata = tuple[tuple[str, str], ...]
+
 _LISTED = re.compile(r"(ipv4|ipv6):(?P<addresses>[^/].*)")
 _NAMED = re.compile(r"(dns:///)?(?P<host>[^/:]+|\[[^\]]+\]):(?P<port>\d+)")
 
@@ -30,19 +35,23 @@ class TritonModels:
     """The port `ModelControl`, on the servers behind `target`.
 
     Triton must run with `--model-control-mode=explicit`; in its other modes it refuses to load,
-    and only what it has loaded by itself can be used.
+    and only what it has loaded by itself can be used. `key` is for servers that restrict
+    `model-repository` under the name `admin-key`.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, key: str | None = None) -> None:
         self._target = target
+        self._metadata = () if key is None else ((KEY_HEADER, key),)
 
     async def load(self, models: Sequence[str]) -> None:
         """See `ModelControl`."""
-        await asyncio.gather(*(_load(server, models) for server in await addresses(self._target)))
+        servers = await addresses(self._target)
+        await asyncio.gather(*(_load(server, models, self._metadata) for server in servers))
 
     async def unload(self, models: Sequence[str]) -> None:
         """See `ModelControl`."""
-        await asyncio.gather(*(_unload(server, models) for server in await addresses(self._target)))
+        servers = await addresses(self._target)
+        await asyncio.gather(*(_unload(server, models, self._metadata) for server in servers))
 
 
 async def addresses(target: str) -> list[str]:
@@ -70,7 +79,7 @@ def _as_target(family: int, host: str | int, port: str) -> str:
     return f"ipv6:[{host}]:{port}" if family == socket.AF_INET6 else f"ipv4:{host}:{port}"
 
 
-async def _load(server: str, models: Sequence[str]) -> None:
+async def _load(server: str, models: Sequence[str], metadata: Metadata) -> None:
     async with grpc.aio.insecure_channel(server) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
         for model in models:
@@ -78,13 +87,15 @@ async def _load(server: str, models: Sequence[str]) -> None:
                 continue
             try:
                 await stub.RepositoryModelLoad(
-                    service_pb2.RepositoryModelLoadRequest(model_name=model), timeout=LOAD_TIMEOUT_S
+                    service_pb2.RepositoryModelLoadRequest(model_name=model),
+                    timeout=LOAD_TIMEOUT_S,
+                    metadata=metadata,
                 )
             except grpc.aio.AioRpcError as exc:
                 raise _refusal(server, f"load {model}", exc) from exc
 
 
-async def _unload(server: str, models: Sequence[str]) -> None:
+async def _unload(server: str, models: Sequence[str], metadata: Metadata) -> None:
     async with grpc.aio.insecure_channel(server) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
         for model in models:
@@ -94,6 +105,7 @@ async def _unload(server: str, models: Sequence[str]) -> None:
                 await stub.RepositoryModelUnload(
                     service_pb2.RepositoryModelUnloadRequest(model_name=model),
                     timeout=LOAD_TIMEOUT_S,
+                    metadata=metadata,
                 )
             except grpc.aio.AioRpcError as exc:
                 raise _refusal(server, f"unload {model}", exc) from exc
@@ -112,4 +124,6 @@ def _refusal(server: str, doing: str, exc: grpc.aio.AioRpcError) -> BackendUnava
     said = exc.details() or exc.code().name
     if "polling is enabled" in said or "explicit" in said:
         said += "; start it with --model-control-mode=explicit"
+    if "protocol is restricted" in said:
+        said += "; set LOOKALIKE_TRITON_KEY to the value that it was started with"
     return BackendUnavailable(f"Triton at {server.partition(':')[2]} cannot {doing}: {said}.")

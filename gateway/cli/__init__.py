@@ -8,7 +8,7 @@ import typer
 from pydantic import ValidationError
 from rich.markup import escape
 
-from gateway.cli import config, demo, evaluate_commands, index, releases, serve, verify
+from gateway.cli import config, demo, evaluate_commands, index, plan, releases, serve, verify
 from gateway.cli.console import errors
 from gateway.domain.errors import LookalikeError
 
@@ -24,6 +24,7 @@ app.command("serve")(serve.serve)
 app.command("index")(index.index)
 app.command("verify")(verify.verify)
 app.command("config")(config.config)
+app.command("plan")(plan.plan)
 app.add_typer(evaluate_commands.app, name="evaluate")
 app.add_typer(releases.app, name="releases")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -21,7 +22,6 @@ from gateway.services.access import Access, Rate
 from gateway.services.gateway import Gateway
 from gateway.settings import Settings
 
-DRAIN_TIMEOUT_S = 20
 # Longer than balancers keep an unused connection (nginx and AWS's: 60 s). The other way round, a
 # request meets a connection that is just being closed.
 KEEP_ALIVE_S = 75
@@ -123,6 +123,8 @@ async def answering(
 ) -> AsyncIterator[Answering]:
     """Serves `gateway` over HTTP on `sock` and over gRPC, for the block."""
     access = access_of(settings)
+    # What was accepted last may take its whole time.
+    finish_s = math.ceil(settings.max_timeout_s)
     config = uvicorn.Config(
         create_app(gateway, settings.max_picture_bytes, access, settings.cors_origins),
         loop="uvloop",
@@ -133,7 +135,7 @@ async def answering(
         log_config=None,
         log_level="warning",
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=DRAIN_TIMEOUT_S,
+        timeout_graceful_shutdown=finish_s,
     )
     server = _Server(config, gateway, settings.drain_s)
     rpc = GrpcServer(gateway, settings.max_picture_bytes, access)
@@ -144,4 +146,4 @@ async def answering(
         yield Answering(task, grpc_port)
     finally:
         server.should_exit = True
-        await asyncio.gather(task, rpc.stop(DRAIN_TIMEOUT_S))
+        await asyncio.gather(task, rpc.stop(finish_s))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -158,6 +159,20 @@ def test_verify_passes_the_live_release(triton: TritonServer) -> None:
     run = lookalike(settings, "verify", RELEASE)
     assert run.returncode == 0, run.stderr
     assert run.stdout.count("pass") == 2
+
+
+def test_verify_compares_files_without_a_server(tmp_path: Path) -> None:
+    settings = {"triton": "127.0.0.1:1", "model_repository": str(REPOSITORY)}
+    run = lookalike(settings, "verify", RELEASE, "--files")
+    assert run.returncode == 0, run.stderr
+    assert run.stdout == f"{RELEASE}: every file is as it was exported.\n"
+    copy = tmp_path / "models"
+    shutil.copytree(REPOSITORY, copy)
+    weights = copy / f"{RELEASE}-text" / "1" / "model.onnx"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    run = lookalike(settings | {"model_repository": str(copy)}, "verify", RELEASE, "--files")
+    assert run.returncode == 1
+    assert "model.onnx" in run.stderr
 
 
 MISTAKES = [

@@ -89,7 +89,7 @@ def test_kubernetes_own_variables_are_no_mistake(monkeypatch: pytest.MonkeyPatch
     Settings()
 
 
-SECRETS = ("admin_key", "keys", "client_key", "qdrant_api_key")
+SECRETS = ("admin_key", "keys", "client_key", "qdrant_api_key", "triton_key")
 
 
 @pytest.mark.parametrize("name", SECRETS)
