@@ -85,6 +85,7 @@ def query_of(request: pb.SearchRequest) -> Query:
         boosts=tuple(_boost_of(boost, f"boosts[{n}]") for n, boost in enumerate(request.boosts)),
         group_by=request.group_by if request.HasField("group_by") else None,
         facets=tuple(request.facets),
+        scores=request.scores,
         return_query=request.return_query,
     )
 
@@ -233,4 +234,5 @@ def _hit_of(hit: Hit) -> pb.Hit:
         value = list(hit.group) if isinstance(hit.group, tuple) else hit.group
         json_format.ParseDict(value, message.group)
         message.others.extend(hit.others)
+    message.scores.update(hit.scores or {})
     return message

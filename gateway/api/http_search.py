@@ -71,6 +71,7 @@ class PictureIn(PageIn):
     diversity: float = Field(0.0, ge=0, le=1)
     boosts: str | None = Field(None, description="A list of boosts, as JSON.")
     group_by: str | None = None
+    scores: bool = False
     return_query: bool = False
     facets: str | None = Field(None, description="Names, with commas between.")
 

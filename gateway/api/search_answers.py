@@ -19,6 +19,9 @@ class HitOut(BaseModel):
     item: ItemShown
     group: AttributeIn | list[AttributeIn] | None = Field(None, description="With group_by.")
     others: list[str] | None = Field(None, description="Further members of the group.")
+    scores: dict[str, float] | None = Field(
+        None, description="With scores: `vector`, the best cosine, and `text`, the BM25 sum."
+    )
 
 
 class FacetCountOut(BaseModel):
@@ -70,4 +73,6 @@ def _hit(hit: Hit) -> dict[str, Any]:
     shown = {"id": hit.item_id, "score": hit.score, "picture": hit.picture, "item": hit.item}
     if hit.group is not None:
         shown |= {"group": hit.group, "others": hit.others}
+    if hit.scores is not None:
+        shown["scores"] = hit.scores
     return shown

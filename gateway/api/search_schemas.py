@@ -124,6 +124,10 @@ class OptionsIn(Strict):
         description="Fields whose values are counted over the items of the best 1,024 pictures.",
     )
 
+    scores: bool = Field(
+        False, description="Whether each hit carries `scores`: the item's in each leg."
+    )
+
     return_query: bool = Field(
         False, description="Whether the answer carries query_token, to send the query again by."
     )
@@ -146,6 +150,7 @@ class OptionsIn(Strict):
             boosts=tuple(boost.to_domain() for boost in self.boosts),
             group_by=self.group_by,
             facets=tuple(self.facets),
+            scores=self.scores,
             return_query=self.return_query,
         )
 

@@ -168,7 +168,8 @@ class Query:
     legs answer. `rescore` puts the candidates in the order of their exact cosine; `diversity` is
     the part, from 0 to 1, that unlikeness to the hits above plays in the order. `group_by` None
     gives each item once, a field each of its values. `facets` are fields whose values are counted
-    over the result set. `return_query` asks for a token of the query. `nearest` is for measuring: a
+    over the result set. `scores` asks for what each leg thinks of the items; `return_query` for a
+    token of the query. `nearest` is for measuring: a
     storefront does not send it.
     """
 
@@ -189,6 +190,7 @@ class Query:
     boosts: tuple[Boost, ...] = ()
     group_by: str | None = None
     facets: tuple[str, ...] = ()
+    scores: bool = False
     return_query: bool = False
 
 
@@ -209,7 +211,8 @@ class Hit:
     """An item that answers, by its best picture. `item` holds the payload's fields.
 
     In a grouped search `group` is the group's value, None for an item that lacks the field and so
-    stands alone; `others` are the ids of further members that were met, best first.
+    stands alone; `others` are the ids of further members that were met, best first. `scores` are
+    the item's in each leg, by the leg's name (`vector`, `text`), where they were asked for.
     """
 
     item_id: str
@@ -218,6 +221,7 @@ class Hit:
     item: Mapping[str, Any]
     group: Attribute | None = None
     others: tuple[str, ...] = ()
+    scores: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from gateway.domain.vectors import Vector
 from gateway.services.active_release import ActiveRelease, AnsweringRelease, Route
 from gateway.services.admission import Admission
 from gateway.services.confidence import cutoff_of, nearest_alone, reaches
+from gateway.services.leg_scores import with_leg_scores
 from gateway.services.part_vectors import PartVectors, combined, no_such_item
 from gateway.services.query_check import check_parts, check_query, resolve_mode
 from gateway.services.query_tokens import recalled, share_key, token_of, wanted_words
@@ -128,6 +129,11 @@ class SearchService:
             plan = self._plan(query, mode, by)
             with timings.stage("search"):
                 page = await self._page(query, plan, by, active, deadline)
+                if query.scores:
+                    hits = await with_leg_scores(
+                        self._index, active.collection.name, plan, page.hits, deadline
+                    )
+                    page = replace(page, hits=hits)
             self._count(query, active, page)
             result = SearchResult(
                 hits=tuple(page.hits),

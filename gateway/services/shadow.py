@@ -114,7 +114,13 @@ class Shadow:
 
     async def _compare(self, answered: Answered, candidate: ActiveRelease) -> None:
         query = replace(
-            answered.query, limit=DEPTH, offset=0, fields=(), facets=(), return_query=False
+            answered.query,
+            limit=DEPTH,
+            offset=0,
+            fields=(),
+            facets=(),
+            scores=False,
+            return_query=False,
         )
         loop = asyncio.get_running_loop()
         started_s = loop.time()

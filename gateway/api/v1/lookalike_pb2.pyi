@@ -122,7 +122,7 @@ class Boost(_message.Message):
     def __init__(self, field: _Optional[str] = ..., weight: _Optional[float] = ..., flag: _Optional[_Union[Boost.Flag, _Mapping]] = ..., popularity: _Optional[_Union[Boost.Popularity, _Mapping]] = ..., freshness: _Optional[_Union[Boost.Freshness, _Mapping]] = ..., proximity: _Optional[_Union[Boost.Proximity, _Mapping]] = ...) -> None: ...
 
 class SearchRequest(_message.Message):
-    __slots__ = ("query", "mode", "filter", "limit", "offset", "min_score", "fields", "fusion", "weights", "strategy", "rescore", "diversity", "boosts", "group_by", "facets", "return_query")
+    __slots__ = ("query", "mode", "filter", "limit", "offset", "min_score", "fields", "fusion", "weights", "strategy", "rescore", "diversity", "boosts", "group_by", "facets", "return_query", "scores")
     QUERY_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
@@ -139,6 +139,7 @@ class SearchRequest(_message.Message):
     GROUP_BY_FIELD_NUMBER: _ClassVar[int]
     FACETS_FIELD_NUMBER: _ClassVar[int]
     RETURN_QUERY_FIELD_NUMBER: _ClassVar[int]
+    SCORES_FIELD_NUMBER: _ClassVar[int]
     query: _containers.RepeatedCompositeFieldContainer[Part]
     mode: Mode
     filter: _struct_pb2.Struct
@@ -155,7 +156,8 @@ class SearchRequest(_message.Message):
     group_by: str
     facets: _containers.RepeatedScalarFieldContainer[str]
     return_query: bool
-    def __init__(self, query: _Optional[_Iterable[_Union[Part, _Mapping]]] = ..., mode: _Optional[_Union[Mode, str]] = ..., filter: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ..., min_score: _Optional[float] = ..., fields: _Optional[_Iterable[str]] = ..., fusion: _Optional[_Union[Fusion, str]] = ..., weights: _Optional[_Union[LegWeights, _Mapping]] = ..., strategy: _Optional[_Union[Strategy, str]] = ..., rescore: _Optional[bool] = ..., diversity: _Optional[float] = ..., boosts: _Optional[_Iterable[_Union[Boost, _Mapping]]] = ..., group_by: _Optional[str] = ..., facets: _Optional[_Iterable[str]] = ..., return_query: _Optional[bool] = ...) -> None: ...
+    scores: bool
+    def __init__(self, query: _Optional[_Iterable[_Union[Part, _Mapping]]] = ..., mode: _Optional[_Union[Mode, str]] = ..., filter: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ..., min_score: _Optional[float] = ..., fields: _Optional[_Iterable[str]] = ..., fusion: _Optional[_Union[Fusion, str]] = ..., weights: _Optional[_Union[LegWeights, _Mapping]] = ..., strategy: _Optional[_Union[Strategy, str]] = ..., rescore: _Optional[bool] = ..., diversity: _Optional[float] = ..., boosts: _Optional[_Iterable[_Union[Boost, _Mapping]]] = ..., group_by: _Optional[str] = ..., facets: _Optional[_Iterable[str]] = ..., return_query: _Optional[bool] = ..., scores: _Optional[bool] = ...) -> None: ...
 
 class FacetCount(_message.Message):
     __slots__ = ("value", "count")
@@ -174,20 +176,29 @@ class Facet(_message.Message):
     def __init__(self, field: _Optional[str] = ..., counts: _Optional[_Iterable[_Union[FacetCount, _Mapping]]] = ...) -> None: ...
 
 class Hit(_message.Message):
-    __slots__ = ("id", "score", "picture", "item", "group", "others")
+    __slots__ = ("id", "score", "picture", "item", "group", "others", "scores")
+    class ScoresEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
     ID_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     PICTURE_FIELD_NUMBER: _ClassVar[int]
     ITEM_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     OTHERS_FIELD_NUMBER: _ClassVar[int]
+    SCORES_FIELD_NUMBER: _ClassVar[int]
     id: str
     score: float
     picture: str
     item: _struct_pb2.Struct
     group: _struct_pb2.Value
     others: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, id: _Optional[str] = ..., score: _Optional[float] = ..., picture: _Optional[str] = ..., item: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., group: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., others: _Optional[_Iterable[str]] = ...) -> None: ...
+    scores: _containers.ScalarMap[str, float]
+    def __init__(self, id: _Optional[str] = ..., score: _Optional[float] = ..., picture: _Optional[str] = ..., item: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., group: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., others: _Optional[_Iterable[str]] = ..., scores: _Optional[_Mapping[str, float]] = ...) -> None: ...
 
 class SearchResponse(_message.Message):
     __slots__ = ("hits", "release", "mode", "timings", "facets", "query_token", "confident", "degraded")
