@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from statistics import median
 
 import grpc.aio
 import pytest
@@ -23,6 +24,7 @@ from tests.faults.scene import (
     GRACE_S,
     RELEASE,
     REPOSITORY,
+    STANDSTILL_S,
     Body,
     Running,
     Shoppers,
@@ -177,7 +179,7 @@ async def test_a_client_that_goes_away_cancels_what_it_asked_for(tmp_path: Path,
                 else:
                     call = rpc.Search(pb.SearchRequest(query=[pb.Part(text=f"red {number}")]))
                 took_s.append(await gone(shop, call, stub))
-        assert sorted(took_s)[-2] < 0.1
+        assert median(took_s) < 0.1
         gauge = shop.assembly.gateway.metrics.registry.get_sample_value
         async with asyncio.timeout(5):
             while gauge("lookalike_in_flight") != 0:  # noqa: ASYNC110 - the gauge has no event
@@ -288,9 +290,9 @@ async def test_a_triton_that_is_killed_is_found_again_when_it_is_back(tmp_path: 
             await asyncio.to_thread(server.kill)
             during = await under_way
             assert not during.undeclared()
-            assert max(during.took_s) < DEADLINE_S + GRACE_S
+            assert max(during.took_s) < DEADLINE_S + STANDSTILL_S
             await asyncio.to_thread(server.start)
-            assert await shoppers.first(200) < 2.0
+            assert await shoppers.first(200) < 2.0 + STANDSTILL_S
             assert (await shoppers.shop(rounds=1)).wrong == during.wrong == 0
     finally:
         await asyncio.to_thread(server.stop)

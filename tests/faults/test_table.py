@@ -7,15 +7,11 @@ from statistics import median
 import pytest
 
 from tests.faults.proxy import Fault
-from tests.faults.scene import DEADLINE_S, GRACE_S
+from tests.faults.scene import DEADLINE_S, GRACE_S, STANDSTILL_S
 from tests.faults.table import AWAY, QDRANT, TRITON, Row, row, shop_behind
 
 KNOWN_S = 0.05
 BACK_S = 2.0
-# A machine that does other things as well may stand still for so long. No wait without a bound
-# is so short.
-STANDSTILL_S = 4.0
-
 by_fault = pytest.mark.parametrize("fault", list(Fault), ids=lambda fault: fault.name.lower())
 by_server = pytest.mark.parametrize("server", [TRITON, QDRANT])
 
