@@ -10,7 +10,7 @@ help:
 	@echo "make demo               Triton, index and gateway on a sample shop, on port 8080"
 	@echo "make demo ARGS=--once   the same: three searches, then the end"
 	@echo "make load               a two-minute load test of the demo; report in .lookalike/load"
-	@echo "make bench              what the gateway itself costs; table in .lookalike/bench"
+	@echo "make bench              what all of it costs, part by part; table in .lookalike/bench"
 	@echo "make test               lint, types, import contracts, all tests (real Triton included)"
 	@echo "make test-quick         the same without the slow tests"
 	@echo "make test-timing        overload by the clock, on a machine that does nothing else"
