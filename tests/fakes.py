@@ -11,6 +11,7 @@ import asyncio
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,11 +90,12 @@ class ColourInference:
 
 
 class ColourTokenizer:
-    """One token a word; unknown words are token 0."""
+    """One token a word. Unknown words have tokens below 0, of their own, which mean nothing."""
 
     def encode(self, text: str) -> NDArray[np.int64]:
         """See the port."""
-        ids = [WORDS.index(w) if w in WORDS else 0 for w in text.lower().split()][:4]
+        words = text.lower().split()[:4]
+        ids = [WORDS.index(w) if w in WORDS else -crc32(w.encode()) for w in words]
         return np.array(ids + [0] * (4 - len(ids)), dtype=np.int64)
 
 

@@ -18,6 +18,7 @@ from tests.faults.scene import draw_pictures, drawing, fill, running, settings_f
 from tests.integration.conftest import RELEASE, REPOSITORY
 from tests.otlp_receiver import Received, grpc_receiver, http_receiver
 
+AT_ONCE = 8
 SPANS = 3  # that Triton makes of a request
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -79,11 +80,14 @@ async def test_one_search_is_one_trace_from_the_caller_to_triton(
             assert answer.status_code == 200
             rows = shop.assembly.gateway.metrics.registry.get_sample_value
             assert (rows("lookalike_inference_rows_sum") or 0) > 1  # the catalogue, and this
-            # Triton ends a request's spans when later requests have taken its place.
+            # Triton ends a request's spans when a later one takes its place, and has several.
             async with asyncio.timeout(60):
                 while len(theirs := observed.received.of_trace("triton", TRACE)) < SPANS:
-                    await shop.http.post("/v1/search/image", files={"image": drawing(2)})
-                    await asyncio.sleep(0.05)
+                    later = (
+                        shop.http.post("/v1/search/image", files={"image": drawing(n)})
+                        for n in range(AT_ONCE)
+                    )
+                    await asyncio.gather(*later)
         own = ours.of_trace("lookalike", TRACE)
     request, infer = own["POST /v1/search/image"], own["infer"]
     call = own["inference.GRPCInferenceService/ModelInfer"]
