@@ -16,7 +16,6 @@ async def test_an_overload_costs_little_of_what_can_be_done(times: float, share:
     assert set(seen.codes()) <= {200, 429}, seen.codes()
     assert seen.goodput() >= share * found.peak.goodput()
     assert seen.quantile_s(200, 0.99) < DEADLINE_S + GRACE_S
-    # The median, so that the test holds beside others; docs/reliability.md has the 99th percentile.
-    assert seen.quantile_s(429, 0.5) < 0.05
+    assert seen.quantile_s(429, 0.99) < 0.05
     assert found.grown_mib <= 64
     assert found.after.quantile_s(200, 0.99) < 0.25
