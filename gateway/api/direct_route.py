@@ -60,7 +60,8 @@ def _reader(name: str, annotation: Any) -> Reader:  # noqa: ANN401 - any annotat
             params.Query: _query,
             params.Form: _form,
         }
-        return readers[type(kind)](model)
+        if type(kind) in readers:
+            return readers[type(kind)](model)
     raise TypeError(f"{name}: a direct route cannot read {annotation}.")
 
 

@@ -9,7 +9,7 @@ from gateway.domain.deadline import Deadline
 from gateway.domain.filters import Filter, MatchAny
 from gateway.domain.plan import SearchPlan
 from gateway.domain.ports import CatalogIndex
-from gateway.domain.query import Exact, Fusion, Hit
+from gateway.domain.query import Exact, Hit
 from gateway.services.side_by_side import side_by_side
 
 VECTOR, TEXT = "vector", "text"
@@ -61,7 +61,6 @@ def _alone(leg: SearchPlan, hits: Sequence[Hit]) -> SearchPlan:
         fields=("id",),
         exclude_items=(),
         nearest=Exact(),
-        fusion=Fusion.RRF,
         second=None,
         boosts=(),
         group_by=None,

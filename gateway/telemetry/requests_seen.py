@@ -74,7 +74,8 @@ class RequestsSeen:
             finally:
                 seconds = time.perf_counter() - start_s
                 outcome = outcome_of(record.status)
-                span.answered(record.route, record.status >= 500, _attributes(record, outcome))
+                if tracer is not NO_TRACES:
+                    span.answered(record.route, record.status >= 500, _attributes(record, outcome))
                 self._metrics.answered(record.route, outcome, seconds)
                 _log(record, outcome, seconds, probe)
                 reset_current(token)
