@@ -25,7 +25,7 @@ from gateway.adapters.qdrant_cluster_client import ClusterOptions, alive, close,
 from gateway.adapters.qdrant_cluster_errors import require_there, translated
 from gateway.adapters.qdrant_cluster_filter import item_is
 from gateway.adapters.qdrant_facets import RESULT_SET, counted, result_set
-from gateway.adapters.qdrant_paging import Pager, payload_keys
+from gateway.adapters.qdrant_paging import PageFill, Pager, payload_keys
 from gateway.adapters.watched_connection import WatchedConnection
 from gateway.domain import payload as payloads
 from gateway.domain.deadline import Deadline
@@ -55,6 +55,7 @@ class ClusterIndex:
 
     def __init__(self, options: ClusterOptions) -> None:
         self._options = options
+        self._fill = PageFill()  # one: every collection has the same catalogue
         self._connection = WatchedConnection(
             f"Qdrant at {options.host}:{options.grpc_port}",
             lambda: connect(options),
@@ -208,7 +209,7 @@ class ClusterIndex:
 
     async def search(self, collection: str, plan: SearchPlan, deadline: Deadline) -> list[Hit]:
         """See `CatalogIndex`."""
-        pager, keys = Pager(plan), payload_keys(plan)
+        pager, keys = Pager(plan, self._fill), payload_keys(plan)
         for window in pager.windows():
             async with self._calling("searching the index", deadline) as headers:
                 request = words.search_request(plan, window, keys)

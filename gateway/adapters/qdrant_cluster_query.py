@@ -17,6 +17,8 @@ from gateway.adapters.qdrant_paging import (
     RRF_K,
     Window,
     candidates,
+    dense_points,
+    oversampling,
     second_stage,
     words,
 )
@@ -139,7 +141,7 @@ def _legs(plan: SearchPlan, window: Window) -> list[models.Prefetch]:
                 using=IMAGE,
                 filter=only,
                 score_threshold=plan.min_score,
-                params=_params(plan.nearest),
+                params=_params(plan.nearest, dense_points(plan, window)),
             )
         )
     if lexical is not None:
@@ -219,12 +221,15 @@ def _signal(boost: Boost, plan: SearchPlan) -> models.Expression:
 _EXACT = models.SearchParams(exact=True, quantization=models.QuantizationSearchParams(ignore=True))
 
 
-def _params(nearest: Beam | Exact) -> models.SearchParams:
+def _params(nearest: Beam | Exact, limit: int) -> models.SearchParams:
     match nearest:
         case Beam(ef):
-            return models.SearchParams(hnsw_ef=ef)
+            again = models.QuantizationSearchParams(
+                rescore=True, oversampling=oversampling(ef, limit)
+            )
+            return models.SearchParams(hnsw_ef=ef, quantization=again)
         case Exact():
-            return models.SearchParams(exact=True)
+            return _EXACT
 
 
 def _plan_filter(plan: SearchPlan) -> models.Filter | None:

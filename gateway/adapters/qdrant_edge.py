@@ -30,7 +30,7 @@ from gateway.adapters.qdrant_edge_optimize import optimize
 from gateway.adapters.qdrant_edge_query import EdgeOptions
 from gateway.adapters.qdrant_edge_shard import Collection, load, make, translated
 from gateway.adapters.qdrant_facets import RESULT_SET, counted, result_set
-from gateway.adapters.qdrant_paging import Pager, payload_keys
+from gateway.adapters.qdrant_paging import PageFill, Pager, payload_keys
 from gateway.domain import payload as payloads
 from gateway.domain.deadline import Deadline
 from gateway.domain.errors import BackendUnavailable, NotFound, SpaceMismatch
@@ -53,6 +53,7 @@ class EdgeIndex:
         self._folder = folder
         self._options = options
         self._open: dict[str, Collection] = {}
+        self._fill = PageFill()  # one: every collection has the same catalogue
         self._layout = asyncio.Lock()  # one collection is made or deleted at a time
         self._optimizing = asyncio.Lock()
         self._closed = False
@@ -171,7 +172,7 @@ class EdgeIndex:
 
     async def search(self, collection: str, plan: SearchPlan, deadline: Deadline) -> list[Hit]:
         """See `CatalogIndex`."""
-        pager, keys = Pager(plan), payload_keys(plan)
+        pager, keys = Pager(plan, self._fill), payload_keys(plan)
         known = self._collection(collection)
         for window in pager.windows():
             deadline.require("searching the index")

@@ -17,6 +17,8 @@ from gateway.adapters.qdrant_paging import (
     RRF_K,
     Window,
     candidates,
+    dense_points,
+    oversampling,
     second_stage,
     words,
 )
@@ -39,12 +41,17 @@ class EdgeOptions:
     is walked: a scan is exact, and as fast. With 20,000 vectors of 256 numbers (20,000 kB) a scan
     took 2.2 ms and the graph 3.2 ms, so both are twice Qdrant's defaults. `m` and `ef_construct`
     are the links of a node and the beam while building: Qdrant's own, with the beam a little wider.
+
+    With `int8` a graph is built over, and walked by, vectors of one byte a number, which are kept
+    in memory; the best are compared again in full. 50,000 vectors of 256 numbers took 24 s instead
+    of 42 to build and 0.5 ms instead of 1.4 to search, with the same recall (`make bench`).
     """
 
     indexing_kb: int = 40_000
     full_scan_kb: int = 20_000
     m: int = 16
     ef_construct: int = 128
+    int8: bool = True
 
 
 _SIMPLE = {
@@ -57,11 +64,20 @@ _SIMPLE = {
 }
 
 
+# Without the 1% of numbers farthest from zero, which would make all steps coarser: Qdrant's advice.
+_INT8 = edge.ScalarQuantizationConfig(type=edge.ScalarType.Int8, quantile=0.99, always_ram=True)
+
+
 def collection_config(spec: CollectionSpec, options: EdgeOptions) -> edge.EdgeConfig:
     """Dense `image` and sparse `text` vectors. Vectors have length 1, so the dot product is the
     cosine; and unlike `Cosine`, `Dot` gives back the very bits that were stored."""
+    image = edge.EdgeVectorParams(
+        size=spec.dim,
+        distance=edge.Distance.Dot,
+        quantization_config=_INT8 if options.int8 else None,
+    )
     return edge.EdgeConfig(
-        vectors={IMAGE: edge.EdgeVectorParams(size=spec.dim, distance=edge.Distance.Dot)},
+        vectors={IMAGE: image},
         sparse_vectors={TEXT: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
         hnsw_config=edge.HnswIndexConfig(
             m=options.m,
@@ -138,7 +154,7 @@ def _legs(plan: SearchPlan, window: Window) -> list[edge.Prefetch]:
                 query=_dense(plan.dense),
                 filter=only,
                 score_threshold=plan.min_score,
-                params=_params(plan.nearest),
+                params=_params(plan.nearest, dense_points(plan, window)),
             )
         )
     if lexical is not None:
@@ -206,12 +222,15 @@ def _signal(boost: Boost, plan: SearchPlan) -> Expression:
 _EXACT = edge.SearchParams(exact=True, quantization=edge.QuantizationSearchParams(ignore=True))
 
 
-def _params(nearest: Beam | Exact) -> edge.SearchParams:
+def _params(nearest: Beam | Exact, limit: int) -> edge.SearchParams:
     match nearest:
         case Beam(ef):
-            return edge.SearchParams(hnsw_ef=ef)
+            again = edge.QuantizationSearchParams(
+                rescore=True, oversampling=oversampling(ef, limit)
+            )
+            return edge.SearchParams(hnsw_ef=ef, quantization=again)
         case Exact():
-            return edge.SearchParams(exact=True)
+            return _EXACT
 
 
 def _plan_filter(plan: SearchPlan) -> edge.Filter | None:

@@ -9,7 +9,9 @@ pages do not fit together, and items with many pictures can still leave a page s
 
 Here a search reads windows of a fixed sequence that does not depend on the page: the ranking is
 the items of the first window, then what the second has that the first has not, and so on. Every
-page is a slice of that one list, so pages neither repeat nor skip.
+page is a slice of that one list, so pages neither repeat nor skip. A page that a part of the first
+window is likely to fill reads that part before: it is how the ranking begins, so the slice is the
+same, and what is not read costs nothing (`PageFill`).
 
 A second stage and boosts order the candidates of each window: all that the legs found, for a limit
 between them would cut through equal fused scores, here or there from one request to the next. The
@@ -20,6 +22,7 @@ follows it is not diversified.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -28,7 +31,7 @@ from typing import Any, Protocol
 from gateway.domain import payload as payloads
 from gateway.domain.items import Attribute
 from gateway.domain.plan import Diversify, Rescore, SearchPlan, Sparse
-from gateway.domain.query import Hit
+from gateway.domain.query import Exact, Hit
 
 # How deep each leg of a hybrid search is read before fusion. A point that one leg has at rank 256
 # gets 1/316 from it, a fifth of what the first rank is worth. On 2,000 items, 256 instead of 100
@@ -36,8 +39,11 @@ from gateway.domain.query import Hit
 LEG_POINTS = 256
 
 # The first window holds two pages of 20 for a catalogue with one picture an item. Each point
-# costs the edge 4 µs for its payload (measured with one of 500 bytes).
+# costs the edge 8 µs, most of them for its payload.
 FIRST_WINDOW_POINTS = 48
+
+# More than a page should need, for equal scores at the end of what is read (`_without_cut_tie`).
+SPARE_POINTS = 4
 
 GROWTH = 4
 
@@ -65,6 +71,27 @@ class Window:
 
     leg_points: int
     points: int
+
+
+class PageFill:
+    """How many points a hit takes in this catalogue, as its pages tell: one if every item has one
+    picture, more if it has more and they are alike. It goes up at once and down slowly, since a
+    page that is not full costs a second request, and some points too many cost microseconds."""
+
+    _SLOWLY = 0.02
+
+    def __init__(self) -> None:
+        self._points_a_hit = 1.0
+
+    def points(self, hits: int) -> int:
+        """As many as will do for so many hits."""
+        return math.ceil(hits * self._points_a_hit) + SPARE_POINTS
+
+    def learn(self, hits: int, points: int) -> None:
+        """So many hits took so many points."""
+        seen = points / hits
+        slower = self._points_a_hit + self._SLOWLY * (seen - self._points_a_hit)
+        self._points_a_hit = max(seen, slower)
 
 
 class Scored(Protocol):
@@ -113,6 +140,19 @@ def candidates(plan: SearchPlan, window: Window) -> int:
     return _legs(plan) * window.leg_points
 
 
+def dense_points(plan: SearchPlan, window: Window) -> int:
+    """How many points the vectors' leg is asked for: what is answered, if no stage is after it."""
+    alone = _legs(plan) == 1 and plan.second is None and not plan.boosts
+    return window.points if alone else window.leg_points
+
+
+def oversampling(ef: int, limit: int) -> float:
+    """How many times `limit` is compared in full, of what a walk over quantised vectors found: all
+    of the beam, so that fewer points are how more of them begin. Qdrant cuts the product down to a
+    whole number."""
+    return max(1.0, (ef + 0.5) / limit)
+
+
 def second_stage(plan: SearchPlan, window: Window) -> Rescore | Diversify | None:
     """The plan's second stage, as far as it reaches this deep."""
     deep = window.leg_points > DIVERSE_POINTS
@@ -137,8 +177,9 @@ class Pager:
     >>> pager.hits()
     """
 
-    def __init__(self, plan: SearchPlan) -> None:
+    def __init__(self, plan: SearchPlan, fill: PageFill) -> None:
         self._plan = plan
+        self._fill = fill
         self._needed = plan.offset + plan.limit
         # By item or group, in the order of the ranking.
         self._best: dict[Hashable, Scored] = {}
@@ -147,7 +188,7 @@ class Pager:
 
     def windows(self) -> Iterator[Window]:
         """The windows to read, until the page is full or the store has no more."""
-        for window in _sequence(self._plan):
+        for window in _sequence(self._plan, self._fill.points(self._needed)):
             too_deep = self._plan.group_by is not None and window.points > RESULT_SET_POINTS
             if self._exhausted or too_deep or len(self._best) >= self._needed:
                 return
@@ -162,7 +203,10 @@ class Pager:
             points = _settled(found)
         else:
             ranked = sorted(found, key=_score, reverse=True)
-            points = _by_id_where_equal(ranked if self._exhausted else _without_cut_tie(ranked))
+            whole = ranked if self._exhausted else _without_cut_tie(ranked)
+            if not whole and window.points >= FIRST_WINDOW_POINTS:
+                whole = ranked  # all are equal: or a search of a common word would not end
+            points = _by_id_where_equal(whole)
         if self._plan.group_by is None:
             self._take(points)
         else:
@@ -175,10 +219,11 @@ class Pager:
 
     def _take(self, points: Iterable[Scored]) -> None:
         """Each item by its best point, until the page is full."""
-        for point in points:
-            if len(self._best) >= self._needed:
-                return
+        for number, point in enumerate(points, start=1):
             self._best.setdefault(point.item_id, point)
+            if len(self._best) >= self._needed:
+                self._fill.learn(self._needed, number)
+                return
 
     def _gather(self, points: Iterable[Scored], field: str) -> None:
         """Groups by value; an item without one stands alone."""
@@ -225,11 +270,11 @@ def _by_id_where_equal(points: Iterable[Scored]) -> Iterator[Scored]:
 
 def _without_cut_tie(points: Sequence[Scored]) -> Sequence[Scored]:
     """Without the last points of equal score, of which the window may have cut off some; the next
-    window has them all. If all are equal they stay, or a search of a common word would not end."""
+    window has them all."""
     end = len(points)
     while end and points[end - 1].score == points[-1].score:
         end -= 1
-    return points[:end] if end else points
+    return points[:end]
 
 
 def _settled(points: Sequence[Scored]) -> list[Scored]:
@@ -243,14 +288,24 @@ def _settled(points: Sequence[Scored]) -> list[Scored]:
     return [waiting[point.score].pop() for point in points]
 
 
+def _begins_alike(plan: SearchPlan) -> bool:
+    """Whether fewer points of the first window are how it begins. A group is not whole by then, and
+    a walk of the graph that is narrower than the window finds other points."""
+    wide = isinstance(plan.nearest, Exact) or plan.nearest.ef >= FIRST_WINDOW_POINTS
+    return plan.group_by is None and wide
+
+
 def _legs(plan: SearchPlan) -> int:
     return (plan.dense is not None) + (words(plan) is not None)
 
 
-def _sequence(plan: SearchPlan) -> Iterator[Window]:
+def _sequence(plan: SearchPlan, enough: int) -> Iterator[Window]:
+    """The windows; before the first, its beginning, if that is `enough` points."""
     if isinstance(plan.second, Diversify):
         yield Window(DIVERSE_POINTS // _legs(plan), DIVERSE_POINTS)
     else:
+        if enough < FIRST_WINDOW_POINTS and _begins_alike(plan):
+            yield Window(LEG_POINTS, enough)
         yield Window(LEG_POINTS, FIRST_WINDOW_POINTS)
     points = LEG_POINTS
     while True:

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from gateway.adapters.release_files import list_releases
 from gateway.bootstrap import Assembly, assemble, only_release
 from gateway.cli.console import errors, hits_table, out, progress
-from gateway.cli.edges import answering, listen, url_of
+from gateway.cli.edges import answering, listen, spare_what_stays, url_of
 from gateway.domain.errors import LookalikeError, SpaceMismatch
 from gateway.local.sample_catalog import FIELDS, SampleItem, render_pictures, sample_items
 from gateway.local.triton_server import TritonOptions, TritonServer
@@ -111,6 +111,7 @@ async def _run(
                 await _search_thrice(url_of(sock), settings.pictures_folder or Path())
             else:
                 _print_ready(url_of(sock), edges.grpc_port, settings)
+                spare_what_stays()
                 await asyncio.wait([edges.stopped])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import math
 import signal
 import socket
@@ -61,6 +62,14 @@ def url_of(sock: socket.socket) -> str:
     """The address to type into a browser."""
     host, port = sock.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def spare_what_stays() -> None:
+    """Takes what lives as long as the process from the garbage collector's rounds: its longest, one
+    in some 2,000 searches, stood still for 105 ms, and for 11 ms without the 144,000 objects that
+    are there when a gateway is ready (measured with `gc.collect()`)."""
+    gc.collect()
+    gc.freeze()
 
 
 class _Server(uvicorn.Server):

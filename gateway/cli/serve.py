@@ -14,7 +14,7 @@ import uvloop
 
 from gateway.bootstrap import assemble
 from gateway.cli.console import errors
-from gateway.cli.edges import answering, listen, url_of
+from gateway.cli.edges import answering, listen, spare_what_stays, url_of
 from gateway.domain.errors import LookalikeError
 from gateway.settings import Settings
 from gateway.telemetry.log_lines import LogFormat, configure
@@ -58,4 +58,5 @@ async def _serve(settings: Settings, say: Callable[[str], None]) -> None:
         with suppress(LookalikeError):  # readiness says why there is none
             active = assembly.gateway.releases.active()
             say(f"release {active.id}, {active.collection.points:,} pictures")
+        spare_what_stays()
         await asyncio.wait([edges.stopped])

@@ -98,7 +98,7 @@ def digest(payload: Mapping[str, Any]) -> str:
 def public(payload: Mapping[str, Any], fields: tuple[str, ...] | None) -> dict[str, Any]:
     """The item as an answer shows it: the chosen fields, without those that are empty."""
     keys = ITEM_FIELDS if fields is None else fields
-    return {k: payload[k] for k in keys if payload.get(k) not in (None, "", {}, [])}
+    return {k: v for k in keys if (v := payload.get(k)) or v == 0}  # a price of nothing is shown
 
 
 def value_at(payload: Mapping[str, Any], key: str) -> Any:  # noqa: ANN401 - any JSON

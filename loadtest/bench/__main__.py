@@ -14,6 +14,7 @@ import typer
 from gateway.cli.console import say
 from loadtest.bench import batching, end_to_end, engine, gateway_cost, pixels, start
 from loadtest.bench.figures import machine
+from loadtest.bench.subject import Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Benchmark:
     """What is measured, by what, and how it is shown."""
 
     title: str
-    measure: Callable[[Path, Path, str], Any]  # folder for state, model repository, release
+    measure: Callable[[Subject], Any]
     shown: Callable[[Any], list[str]]
 
 
@@ -44,7 +45,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     ),
     "engine": Benchmark(
         "The engine in the gateway's process, as the catalogue grows:",
-        lambda state, _repository, _release: engine.measure(state),
+        engine.measure,
         engine.shown,
     ),
     "start": Benchmark("The gateway's start:", start.measure, start.shown),
@@ -59,6 +60,12 @@ def command(
         "model_repository"
     ),
     release: Annotated[str, typer.Option(help="The release to measure with.")] = "sample-v1",
+    int8: Annotated[
+        str | None, typer.Option(help="The same model's release in int8, for end-to-end.")
+    ] = None,
+    items: Annotated[
+        int | None, typer.Option(min=1, help="A size of the catalogue more for engine.")
+    ] = None,
     only: Annotated[list[str] | None, typer.Option(help=f"Of: {', '.join(BENCHMARKS)}.")] = None,
 ) -> None:
     """Measure what the deployment does on this machine, and what the gateway's part of it is."""
@@ -68,12 +75,13 @@ def command(
             f"no such benchmark: {', '.join(sorted(unknown))}", param_hint="--only"
         )
     folder.mkdir(parents=True, exist_ok=True)
+    subject = Subject(folder, repository, release, int8, items)
     page = [f"{machine()}; {datetime.now(UTC):%Y-%m-%d}; median (least-greatest) of 5 runs", ""]
     results: dict[str, object] = {"machine": machine(), "at": datetime.now(UTC).isoformat()}
     for name, benchmark in BENCHMARKS.items():
         if only and name not in only:
             continue
-        found = benchmark.measure(folder, repository, release)
+        found = benchmark.measure(subject)
         results[name] = found
         page += [benchmark.title, "", *benchmark.shown(found), ""]
     json = orjson.dumps(results, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS)

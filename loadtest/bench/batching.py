@@ -23,6 +23,7 @@ from gateway.domain.release import ImageTower
 from gateway.local.triton_server import TritonOptions, TritonServer
 from gateway.telemetry.metrics import Metrics
 from loadtest.bench.figures import Figure, table
+from loadtest.bench.subject import Subject
 
 RUNS = 5
 AT_ONCE = (1, 8, 32)
@@ -41,16 +42,16 @@ class Batched:
 Results = Mapping[str, Mapping[int, Batched]]  # "on" or "off" → in flight → result
 
 
-def measure(state: Path, repository: Path, release_id: str) -> Results:
+def measure(subject: Subject) -> Results:
     """The image tower by itself, asked over gRPC."""
-    tower = load_release(repository, release_id).release.image
-    with tempfile.TemporaryDirectory(dir=state) as folder:
+    tower = load_release(subject.repository, subject.release).release.image
+    with tempfile.TemporaryDirectory(dir=subject.state) as folder:
         without = Path(folder)
-        shutil.copytree(repository / tower.model, without / tower.model)
+        shutil.copytree(subject.repository / tower.model, without / tower.model)
         _stop_batching(without / tower.model / "config.pbtxt")
         return {
-            "on": asyncio.run(_measured(repository, tower, state)),
-            "off": asyncio.run(_measured(without, tower, state)),
+            "on": asyncio.run(_measured(subject.repository, tower, subject.state)),
+            "off": asyncio.run(_measured(without, tower, subject.state)),
         }
 
 

@@ -4,6 +4,9 @@ The ceiling is what ONNX Runtime makes of a tower at its best batch, with all co
 around it. End to end is a JPEG or words in and products out, with Triton, gateway and load
 generator on the same cores. Every run measures one right after the other, so that a ratio is of
 one moment of the machine.
+
+With a release in int8, both are also held against what is usually served: the tower in fp32, with
+every text at the context's full length.
 """
 
 from __future__ import annotations
@@ -11,30 +14,34 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
-import numpy as np
-import onnxruntime
-
-from gateway.adapters.release_files import load_release
-from gateway.domain.loaded_release import LoadedRelease
+from gateway.adapters.release_files import read_manifest
 from gateway.local.sample_catalog import SampleItem, render_pictures, sample_items
 from gateway.local.triton_server import TritonOptions, TritonServer
+from loadtest.bench.ceiling import Ceiling
 from loadtest.bench.closed_loop import answer_all
 from loadtest.bench.figures import Figure, table
 from loadtest.bench.processes import Served, index_sample, serving
 from loadtest.bench.requests import search_by, uploads, words
+from loadtest.bench.subject import Subject
 
 RUNS = 5
-BATCHES = (1, 4, 8, 16, 32)
-CEILING_S = 1.0
 CONNECTIONS = 16
-IMAGES, WORDS = 400, 400  # requests of a run: some seconds
-SAMPLE_WORDS = 500  # that tell how long texts are
+# A run asks as much as the tower alone would do in this time, within these numbers.
+RUN_S = 1.0
+FEWEST, MOST = 40, 400
+FEWEST_INDEXED = 100
+
+IMAGES, WORDS, FULL, INDEXED = "images", "words", "words at full length", "indexing"
+ALONE, SERVED = "alone", "served"
+
+# "alone" or "served", which release, what of it: a second.
+Rates = Mapping[tuple[str, str, str], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +53,26 @@ class Reach:
     ratio: Figure
 
 
-def measure(state: Path, repository: Path, release_id: str) -> dict[str, Reach]:
-    """Images, words and indexing with one release; `words, full length` has the ceiling of a tower
-    that is given every text at the context's full length."""
+def measure(subject: Subject) -> dict[str, Reach]:
+    """A row for everything that is compared with a tower."""
     items = sample_items()
-    render_pictures(items, state / "drawings", lambda _: None)
-    loaded = load_release(repository, release_id)
-    ceilings = _ceilings(repository, loaded, items)
-    models = [loaded.release.image.model, loaded.release.text.model]
-    with TritonServer(TritonOptions(repository, models, state / "triton.log")) as triton:
-        served = Served(state, repository, release_id, triton.endpoint)
-        found = _searched(served, items, ceilings)
-        return found | {"indexing": _compared(ceilings["image"], lambda: _indexed(served, items))}
+    render_pictures(items, subject.state / "drawings", lambda _: None)
+    releases = [subject.release, *([] if subject.int8 is None else [subject.int8])]
+    manifests = [read_manifest(subject.repository, release) for release in releases]
+    models = [tower for m in manifests for tower in (m.image.model, m.text.model)]
+    options = TritonOptions(subject.repository, models, subject.state / "triton.log")
+    with ExitStack() as stack:
+        triton = stack.enter_context(TritonServer(options))
+        sides = [_Side(subject, release, items, triton.endpoint, stack) for release in releases]
+        runs = [{k: v for side in sides for k, v in side.run().items()} for _ in range(RUNS)]
+    return {
+        name: _reach(runs, ceiling, reached)
+        for name, (ceiling, reached) in _pairs(*releases).items()
+    }
 
 
 def shown(found: Mapping[str, Reach]) -> list[str]:
-    """A row a kind."""
+    """A row a comparison."""
     rows = [
         [kind, str(reach.ceiling), str(reach.reached), str(reach.ratio)]
         for kind, reach in found.items()
@@ -69,92 +80,88 @@ def shown(found: Mapping[str, Reach]) -> list[str]:
     return table(["what", "tower alone/s", "end to end/s", "ratio"], rows)
 
 
-def _searched(
-    served: Served, items: Sequence[SampleItem], ceilings: Mapping[str, Callable[[], float]]
-) -> dict[str, Reach]:
-    pictures, texts = cycle(uploads(items, served.state)), words(items)
-    with serving(served, items) as (_, port):
+class _Side:
+    """One release: its towers alone, and its gateway."""
 
-        def per_second(requests: Sequence[bytes]) -> float:
-            start = time.perf_counter()
-            asyncio.run(answer_all(port, requests, CONNECTIONS))
-            return len(requests) / (time.perf_counter() - start)
+    def __init__(
+        self,
+        subject: Subject,
+        release: str,
+        items: Sequence[SampleItem],
+        triton: str,
+        stack: ExitStack,
+    ) -> None:
+        self._release, self._items = release, items
+        self._ceiling = Ceiling(subject.repository, release, items)
+        self._served = Served(subject.state, subject.repository, release, triton)
+        self._pictures = cycle(uploads(items, subject.state))
+        self._texts = map(search_by, words(items))  # none twice, so no vector is remembered
+        _, self._port = stack.enter_context(serving(self._served, items))
+        for requests in (self._pictures, self._texts):  # nothing is done for the first time
+            self._searched(requests, self._ceiling.images())
 
-        def images() -> float:
-            return per_second(list(islice(pictures, IMAGES)))
-
-        def new_words() -> float:
-            return per_second([search_by(text) for text in islice(texts, WORDS)])
-
-        images(), new_words()  # so that nothing is done for the first time
-        return {
-            "image": _compared(ceilings["image"], images),
-            "words": _compared(ceilings["words"], new_words),
-            "words, full length": _compared(ceilings["words, full length"], new_words),
+    def run(self) -> Rates:
+        """Everything once, each right after its ceiling."""
+        images = self._ceiling.images()
+        rates = {
+            (ALONE, IMAGES): images,
+            (SERVED, IMAGES): self._searched(self._pictures, images),
+            (SERVED, INDEXED): self._indexed(images),
+            (ALONE, FULL): self._ceiling.full_texts(),
         }
+        rates[ALONE, WORDS] = texts = self._ceiling.texts()
+        rates[SERVED, WORDS] = self._searched(self._texts, texts)
+        return {(where, self._release, what): rate for (where, what), rate in rates.items()}
 
-
-def _indexed(served: Served, items: Sequence[SampleItem]) -> float:
-    """Pictures a second of `lookalike index` into an empty index, its start included."""
-    with tempfile.TemporaryDirectory(dir=served.state) as folder:
-        (Path(folder) / "drawings").symlink_to((served.state / "drawings").resolve())
-        empty = Served(Path(folder), served.repository, served.release, served.triton)
+    def _searched(self, requests: Iterator[bytes], ceiling: float) -> float:
+        some = list(islice(requests, _number(ceiling, FEWEST, MOST)))
         start = time.perf_counter()
-        index_sample(empty, items)
-        return len(items) / (time.perf_counter() - start)
+        asyncio.run(answer_all(self._port, some, CONNECTIONS))
+        return len(some) / (time.perf_counter() - start)
+
+    def _indexed(self, ceiling: float) -> float:
+        """Pictures a second of `lookalike index` into an empty index, its start included."""
+        some = self._items[: _number(5 * ceiling, FEWEST_INDEXED, len(self._items))]
+        with tempfile.TemporaryDirectory(dir=self._served.state) as folder:
+            drawings = (self._served.state / "drawings").resolve()
+            (Path(folder) / "drawings").symlink_to(drawings)
+            empty = Served(
+                Path(folder), self._served.repository, self._release, self._served.triton
+            )
+            start = time.perf_counter()
+            index_sample(empty, some)
+            return len(some) / (time.perf_counter() - start)
 
 
-def _compared(ceiling: Callable[[], float], reached: Callable[[], float]) -> Reach:
-    pairs = [(ceiling(), reached()) for _ in range(RUNS)]
+def _number(a_second: float, fewest: int, most: int) -> int:
+    return max(fewest, min(most, round(a_second * RUN_S)))
+
+
+def _pairs(
+    usual: str, int8: str | None = None
+) -> dict[str, tuple[tuple[str, str, str], tuple[str, str, str]]]:
+    """What is compared: a row's name, its ceiling and what is held against it."""
+    pairs = {}
+    for release in (usual, int8):
+        if release is None:
+            continue
+        suffix = f", {release}"
+        for what in (IMAGES, WORDS):
+            pairs[what + suffix] = ((ALONE, release, what), (SERVED, release, what))
+        pairs[FULL + suffix] = ((ALONE, release, FULL), (SERVED, release, WORDS))
+        pairs[INDEXED + suffix] = ((ALONE, release, IMAGES), (SERVED, release, INDEXED))
+    if int8 is not None:
+        against = f", {int8} against {usual}"
+        pairs[IMAGES + against] = ((ALONE, usual, IMAGES), (SERVED, int8, IMAGES))
+        pairs[FULL + against] = ((ALONE, usual, FULL), (SERVED, int8, WORDS))
+    return pairs
+
+
+def _reach(
+    runs: Sequence[Rates], ceiling: tuple[str, str, str], reached: tuple[str, str, str]
+) -> Reach:
     return Reach(
-        Figure.of([top for top, _ in pairs]),
-        Figure.of([got for _, got in pairs]),
-        Figure.of([got / top for top, got in pairs]),
+        Figure.of([run[ceiling] for run in runs]),
+        Figure.of([run[reached] for run in runs]),
+        Figure.of([run[reached] / run[ceiling] for run in runs]),
     )
-
-
-def _ceilings(
-    repository: Path, loaded: LoadedRelease, items: Sequence[SampleItem]
-) -> dict[str, Callable[[], float]]:
-    release, tokenizer = loaded.release, loaded.tokenizer
-    image = _session(repository, release.image.model)
-    text = _session(repository, release.text.model)
-    # As many texts of each length as shoppers type.
-    lengths = Counter(len(tokenizer.encode(t)) for t in islice(words(items), SAMPLE_WORDS))
-    side = (release.image.height_px, release.image.width_px, 3)
-    full = release.text.buckets[-1]
-
-    def images() -> float:
-        return _best(image, "image", lambda n: np.zeros((n, *side), np.uint8))
-
-    def texts(tokens: int) -> float:
-        row = np.asarray(loaded.golden.texts[:1, :1]).repeat(tokens, axis=1)
-        return _best(text, "text", lambda n: row.repeat(n, axis=0))
-
-    def short_texts() -> float:
-        seconds = sum(count / texts(tokens) for tokens, count in lengths.items())
-        return SAMPLE_WORDS / seconds
-
-    return {"image": images, "words": short_texts, "words, full length": lambda: texts(full)}
-
-
-def _session(repository: Path, model: str) -> onnxruntime.InferenceSession:
-    return onnxruntime.InferenceSession(repository / model / "1" / "model.onnx")
-
-
-def _best(
-    session: onnxruntime.InferenceSession,
-    name: str,
-    rows: Callable[[int], np.ndarray[tuple[int, ...], np.dtype[np.generic]]],
-) -> float:
-    """Rows a second at the batch that gives the most."""
-    return max(_rate(session, {name: rows(size)}, size) for size in BATCHES)
-
-
-def _rate(session: onnxruntime.InferenceSession, feed: Mapping[str, object], size: int) -> float:
-    session.run(None, feed)
-    start, done = time.perf_counter(), 0
-    while (spent_s := time.perf_counter() - start) < CEILING_S / len(BATCHES):
-        session.run(None, feed)
-        done += size
-    return done / spent_s

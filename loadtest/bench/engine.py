@@ -2,7 +2,7 @@
 
 Vectors as a model's are: many groups of neighbours, not noise, in which nothing is near anything
 (1,000 centres, and about each of them points at a cosine of 0.6). In a process of its own for each
-size, so that memory is that size's.
+size, so that memory is that size's. Each with the graph over int8, as it is, and over fp32.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ import asyncio
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 
 from gateway.adapters.qdrant_edge import EdgeIndex
+from gateway.adapters.qdrant_edge_query import EdgeOptions
 from gateway.domain.deadline import Deadline
 from gateway.domain.items import Item, point_id
 from gateway.domain.payload import BASE_FIELDS, to_payload
@@ -26,6 +28,7 @@ from gateway.domain.ports import CollectionSpec, Point
 from gateway.domain.query import Beam, Exact
 from gateway.domain.vectors import Batch, Vector
 from loadtest.bench.figures import Figure, table
+from loadtest.bench.subject import Subject
 
 SIZES = (1_000, 10_000, 100_000)
 DIM = 256
@@ -53,21 +56,26 @@ class Size:
     built_s: float
 
 
-def measure(state: Path, sizes: Sequence[int] = SIZES) -> dict[int, Size]:
-    """Each size in turn."""
+def measure(subject: Subject) -> dict[str, Size]:
+    """Each size in turn, and each kind of vector."""
     context = multiprocessing.get_context("spawn")
+    sizes = {*SIZES, *([] if subject.items is None else [subject.items])}
     found = {}
-    for size in sizes:
-        with tempfile.TemporaryDirectory(dir=state) as folder, context.Pool(1) as pool:
-            found[size] = pool.apply(_measured, (size, Path(folder)))
+    for size, int8 in product(sorted(sizes), (True, False)):
+        with (
+            tempfile.TemporaryDirectory(dir=subject.state) as folder,
+            context.Pool(1) as pool,
+        ):
+            one = pool.apply(_measured, (size, int8, Path(folder)))
+        found[f"{size:,}, {'int8' if int8 else 'fp32'}"] = one
     return found
 
 
-def shown(found: Mapping[int, Size]) -> list[str]:
-    """A row a size."""
+def shown(found: Mapping[str, Size]) -> list[str]:
+    """A row a size and kind."""
     rows = [
         [
-            f"{size:,}",
+            name,
             f"{one.recall:.3f}",
             str(one.search_ms),
             str(one.exact_ms),
@@ -75,7 +83,7 @@ def shown(found: Mapping[int, Size]) -> list[str]:
             f"{one.file_bytes_an_item:,.0f}",
             f"{one.built_s:.1f}",
         ]
-        for size, one in found.items()
+        for name, one in found.items()
     ]
     return table(
         [
@@ -105,12 +113,12 @@ def _unit(rows: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Batch:
     return unit
 
 
-def _measured(size: int, folder: Path) -> Size:
-    return asyncio.run(_size(size, folder))
+def _measured(size: int, int8: bool, folder: Path) -> Size:
+    return asyncio.run(_size(size, int8, folder))
 
 
-async def _size(size: int, folder: Path) -> Size:
-    index = EdgeIndex.open(folder)
+async def _size(size: int, int8: bool, folder: Path) -> Size:
+    index = EdgeIndex.open(folder, EdgeOptions(int8=int8))
     start, before = time.perf_counter(), _own_bytes()
     await index.create(CollectionSpec(NAME, DIM, "bench", BASE_FIELDS))
     for first in range(0, size, WRITE_CHUNK):

@@ -18,6 +18,7 @@ from loadtest.bench.closed_loop import answer_all
 from loadtest.bench.figures import Figure, table
 from loadtest.bench.processes import Served, responding, serving
 from loadtest.bench.requests import search_by, uploads, words
+from loadtest.bench.subject import Subject
 
 RUNS = 5
 WARM_UP = 200
@@ -41,21 +42,24 @@ class Cost:
         return 1000 / self.cpu_ms.median
 
 
-def measure(state: Path, repository: Path, release_id: str) -> dict[str, Cost]:
-    """The costs, by kind of search. `state` keeps the index from run to run."""
-    state.mkdir(parents=True, exist_ok=True)
+def measure(subject: Subject) -> dict[str, Cost]:
+    """The costs, by kind of search. `subject.state` keeps the index from run to run."""
+    subject.state.mkdir(parents=True, exist_ok=True)
     items = sample_items()
-    render_pictures(items, state / "drawings", lambda _: None)
+    render_pictures(items, subject.state / "drawings", lambda _: None)
     os.sched_setaffinity(0, {OTHER_CORE})
     try:
         with (
-            responding(repository, release_id) as triton,
-            serving(Served(state, repository, release_id, triton, GATEWAY_CORE), items) as it,
+            responding(subject.repository, subject.release) as triton,
+            serving(
+                Served(subject.state, subject.repository, subject.release, triton, GATEWAY_CORE),
+                items,
+            ) as it,
         ):
             process, port = it
             return {
                 kind: _cost(process.pid, port, runs)
-                for kind, runs in _requests(items, state).items()
+                for kind, runs in _requests(items, subject.state).items()
             }
     finally:
         os.sched_setaffinity(0, range(os.cpu_count() or 1))
@@ -68,6 +72,10 @@ def shown(costs: Mapping[str, Cost]) -> list[str]:
         for kind, cost in costs.items()
     ]
     return table(["search", "CPU ms", "a core and second", "answered/s"], rows)
+
+
+def _on_a_core(subject: Subject, triton: str) -> Served:
+    return Served(subject.state, subject.repository, subject.release, triton, GATEWAY_CORE)
 
 
 def _requests(items: Sequence[SampleItem], state: Path) -> dict[str, list[list[bytes]]]:

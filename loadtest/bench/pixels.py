@@ -7,6 +7,7 @@ scale; what that does to the vectors is told by cosines through the sample's ima
 from __future__ import annotations
 
 import io
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ from gateway.preprocess.image import (
     to_pixels,
 )
 from loadtest.bench.figures import Figure, table
+from loadtest.bench.subject import Subject
 from loadtest.photos import SIZES, photo
 
 RUNS = 5
@@ -58,7 +60,7 @@ def simple(data: bytes, tower: ImageTower) -> Pixels:
 
 def simple_scaled(data: bytes, tower: ImageTower) -> Pixels:
     """simplejpeg, scaled while decoding, with the gateway's margin."""
-    side_px = max(tower.height_px, tower.width_px) * SCALED_DECODE_MARGIN
+    side_px = math.ceil(max(tower.height_px, tower.width_px) * SCALED_DECODE_MARGIN)
     pixels = simplejpeg.decode_jpeg(data, min_height=side_px, min_width=side_px)
     return _resized(pixels, data, tower)
 
@@ -83,12 +85,12 @@ class WayResult:
 Results = Mapping[str, Mapping[str, WayResult]]  # "phone to 64 px" → way → result
 
 
-def measure(state: Path, repository: Path, release_id: str) -> Results:
+def measure(subject: Subject) -> Results:
     """Every size of upload, to each of SIDES_PX, in every way."""
-    loaded = load_release(repository, release_id)
+    loaded = load_release(subject.repository, subject.release)
     tower = loaded.release.image
-    session = onnxruntime.InferenceSession(repository / tower.model / "1" / "model.onnx")
-    uploads = _uploads(state)
+    session = onnxruntime.InferenceSession(subject.repository / tower.model / "1" / "model.onnx")
+    uploads = _uploads(subject.state)
     return {
         f"{name}, {side_px} px": _compared(
             jpegs,

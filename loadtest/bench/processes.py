@@ -38,6 +38,8 @@ class Served:
         settings = {
             "MODEL_REPOSITORY": self.repository, "TRITON": self.triton, "EDGE_FOLDER": self.index,
             "PICTURES_FOLDER": (self.state / "drawings").resolve(), "DRAIN_S": 0,
+            # A large tower on few cores takes longer than a shopper would wait.
+            "DEFAULT_TIMEOUT_S": 30,
             # Nobody reads on what it says, and a pipe that is full would stop it.
             "LOG_FORMAT": "text", "LOG_LEVEL": "warning",
         }  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 from gateway.local.sample_catalog import render_pictures, sample_items
 from loadtest.bench.figures import Figure, table
 from loadtest.bench.processes import Served, index_sample, listening, responding, started
+from loadtest.bench.subject import Subject
 
 RUNS = 5
 
@@ -24,13 +25,13 @@ class Start:
     resident_mib: Figure
 
 
-def measure(state: Path, repository: Path, release_id: str) -> Start:
+def measure(subject: Subject) -> Start:
     """The gateway on an index that is there, with inference free."""
     items = sample_items()
-    render_pictures(items, state / "drawings", lambda _: None)
+    render_pictures(items, subject.state / "drawings", lambda _: None)
     seconds, own, resident = [], [], []
-    with responding(repository, release_id) as triton:
-        served = Served(state, repository, release_id, triton)
+    with responding(subject.repository, subject.release) as triton:
+        served = Served(subject.state, subject.repository, subject.release, triton)
         index_sample(served, items)
         for _ in range(RUNS):
             begun = time.perf_counter()

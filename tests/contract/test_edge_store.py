@@ -248,6 +248,54 @@ async def test_an_optimisation_that_is_called_off_leaves_the_index_as_it_was(
     assert [p.name for p in (tmp_path / "collections" / SPEC.name).glob("shard-*")] == ["shard-1"]
 
 
+def _files(folder: Path, of: str) -> list[Path]:
+    return [path for path in folder.rglob("*") if of in path.name and path.is_file()]
+
+
+async def test_a_graph_over_int8_answers_as_a_scan_does_page_by_page(
+    tmp_path: Path, soon: Deadline
+) -> None:
+    """The vectors stay in full beside it: hits are compared again, and have their true cosine."""
+    index = EdgeIndex.open(tmp_path, EdgeOptions(indexing_kb=1, full_scan_kb=1))
+    spec = replace(SPEC, dim=64, fields={})
+    stock = shelf(25, items=600, most_pictures=1, dim=64)
+    await index.create(spec)
+    await index.upsert(spec.name, stock.points())
+    await index.optimize(spec.name)
+    assert _files(tmp_path, "quantized")
+    for query in unit_rows(np.random.default_rng(25), 20, dim=64):
+        truth = dict(stock.nearest(query))
+        paged = [
+            hit
+            for offset in range(0, 40, 8)
+            for hit in await index.search(spec.name, plan(query, limit=8, offset=offset), soon)
+        ]
+        assert ids(paged) == ids(await index.search(spec.name, plan(query, limit=40), soon))
+        assert len({hit.item_id for hit in paged} & set(list(truth)[:40])) >= 38
+        for hit in paged:
+            assert hit.score == pytest.approx(truth[hit.item_id], abs=1e-5)
+    await index.close()
+
+
+async def test_an_index_made_without_int8_is_opened_and_rebuilt(
+    tmp_path: Path, soon: Deadline
+) -> None:
+    options = EdgeOptions(indexing_kb=1, full_scan_kb=1)
+    stock = shelf(26, items=300, most_pictures=1)
+    query = stock.vectors[stock.items[7].id][0]
+    index = EdgeIndex.open(tmp_path, replace(options, int8=False))
+    await index.create(SPEC)
+    await index.upsert(SPEC.name, stock.points())
+    await index.optimize(SPEC.name)
+    before = await index.search(SPEC.name, plan(query), soon)
+    await index.close()
+    index = EdgeIndex.open(tmp_path, options)
+    assert await index.search(SPEC.name, plan(query), soon) == before
+    await index.optimize(SPEC.name)
+    assert ids(await index.search(SPEC.name, plan(query), soon)) == ids(before)
+    await index.close()
+
+
 async def test_a_small_collection_is_not_optimised(tmp_path: Path) -> None:
     index = EdgeIndex.open(tmp_path)
     await index.create(SPEC)
