@@ -43,12 +43,14 @@ class GraphInput:
     dynamic_axes: Mapping[int, str]
 
 
-def write_graph(tower: nn.Module, graph_input: GraphInput, folder: Path) -> Path:
+def write_graph(
+    tower: nn.Module, graph_input: GraphInput, folder: Path, opset: int = OPSET
+) -> Path:
     """Exports `tower` to `folder`; returns the graph's path. The same weights give the same bytes.
 
     Raises ExportRefused when PyTorch cannot trace the tower or ONNX's checker objects.
     """
-    return save_graph(_trace(tower, graph_input), folder)
+    return save_graph(_trace(tower, graph_input, opset), folder)
 
 
 def save_graph(model: onnx.ModelProto, folder: Path) -> Path:
@@ -91,7 +93,7 @@ class GraphRunner:
         return vectors
 
 
-def _trace(tower: nn.Module, graph_input: GraphInput) -> onnx.ModelProto:
+def _trace(tower: nn.Module, graph_input: GraphInput, opset: int) -> onnx.ModelProto:
     axes = {axis: torch.export.Dim(name) for axis, name in graph_input.dynamic_axes.items()}
     with quiet(), torch.no_grad():
         try:
@@ -99,7 +101,7 @@ def _trace(tower: nn.Module, graph_input: GraphInput) -> onnx.ModelProto:
                 tower.eval(),
                 (graph_input.example,),
                 dynamo=True,
-                opset_version=OPSET,
+                opset_version=opset,
                 input_names=[graph_input.name],
                 output_names=[OUTPUT_NAME],
                 dynamic_shapes=(axes,),

@@ -10,9 +10,10 @@ import torch
 
 from export.examples import ExampleSets, read_examples
 from export.fp16_graph import to_fp16
+from export.int8_graph import OPSET as INT8_OPSET
 from export.int8_graph import Rows, to_int8
 from export.model_source import SourceModel
-from export.onnx_graph import GRAPH_FILE, GraphInput, GraphRunner, save_graph, write_graph
+from export.onnx_graph import GRAPH_FILE, OPSET, GraphInput, GraphRunner, save_graph, write_graph
 from export.parity import TowerParity, image_parity, require, text_parity
 from export.precision_cost import Graphs, PrecisionCost, precision_cost, require_recall
 from export.tensor_names import IMAGE_INPUT, TEXT_INPUT
@@ -62,12 +63,12 @@ def write_towers(
     Raises ExportRefused for a tower that cannot be traced, and for a precision that costs too much.
     """
     if task.precision is Precision.FP32:
-        _trace(parts, task.served, report)
+        _trace(parts, task.served, task.precision, report)
         return None
     fp32 = Graphs(scratch / "image" / GRAPH_FILE, scratch / "text" / GRAPH_FILE)
     for graph in (fp32.image, fp32.text):
         graph.parent.mkdir()
-    _trace(parts, fp32, report)
+    _trace(parts, fp32, task.precision, report)
     examples = _examples(parts, task, report)
     report(f"Converting both to {task.precision}")
     image_batches = list(examples.calibration.image_batches()) if examples else []
@@ -82,7 +83,8 @@ def write_towers(
     return cost
 
 
-def _trace(parts: Parts, graphs: Graphs, report: Report) -> None:
+def _trace(parts: Parts, graphs: Graphs, precision: Precision, report: Report) -> None:
+    opset = INT8_OPSET if precision is Precision.INT8 else OPSET
     report("Tracing the image tower")
     image, text = parts.image, parts.text
     example = torch.zeros(2, image.height_px, image.width_px, 3, dtype=torch.uint8)
@@ -90,6 +92,7 @@ def _trace(parts: Parts, graphs: Graphs, report: Report) -> None:
         ImageTowerModule(parts.source.network, parts.source.pixels),
         GraphInput(IMAGE_INPUT, example, {0: "batch"}),
         graphs.image.parent,
+        opset,
     )
     report("Tracing the text tower")
     axes = {0: "batch", 1: "tokens"} if len(text.buckets) > 1 else {0: "batch"}
@@ -98,6 +101,7 @@ def _trace(parts: Parts, graphs: Graphs, report: Report) -> None:
         text_tower(parts.source.network, text.buckets),
         GraphInput(TEXT_INPUT, torch.from_numpy(rows), axes),
         graphs.text.parent,
+        opset,
     )
 
 

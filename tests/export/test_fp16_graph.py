@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from export.fp16_graph import KEPT_IN_FP32, to_fp16
 from export.golden import golden_set
-from export.onnx_graph import GraphInput, GraphRunner, save_graph, write_graph
+from export.onnx_graph import OPSET, GraphInput, GraphRunner, save_graph, write_graph
 from export.parity import image_parity, text_parity
 from export.tensor_names import IMAGE_INPUT, OUTPUT_NAME, TEXT_INPUT
 from export.tokenizer_json import convert
@@ -26,7 +26,7 @@ from tests.export.models import CONFIGS
 FLOAT, HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
 
 
-def written(load: LoadModel, name: str, tower: str, folder: Path) -> Path:
+def written(load: LoadModel, name: str, tower: str, folder: Path, opset: int = OPSET) -> Path:
     """The fp32 graph of a small model's tower."""
     source = load(name)
     folder.mkdir()
@@ -34,13 +34,13 @@ def written(load: LoadModel, name: str, tower: str, folder: Path) -> Path:
         pixels = source.pixels
         example = torch.zeros(2, pixels.height_px, pixels.width_px, 3, dtype=torch.uint8)
         graph_input = GraphInput(IMAGE_INPUT, example, {0: "batch"})
-        return write_graph(ImageTowerModule(source.network, pixels), graph_input, folder)
+        return write_graph(ImageTowerModule(source.network, pixels), graph_input, folder, opset)
     tokens = convert(source.tokenizer)
     buckets = buckets_for(source.network, tokens.context_length, tokens.pad_id, tokens.end_id)
     axes = {0: "batch", 1: "tokens"} if len(buckets) > 1 else {0: "batch"}
     rows = torch.from_numpy(golden_set(source).texts[:2])
     module = text_tower(source.network, buckets)
-    return write_graph(module, GraphInput(TEXT_INPUT, rows, axes), folder)
+    return write_graph(module, GraphInput(TEXT_INPUT, rows, axes), folder, opset)
 
 
 def types_of(model: onnx.ModelProto) -> dict[str, int]:

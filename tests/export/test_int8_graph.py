@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from export.golden import golden_images, golden_set
-from export.int8_graph import to_int8
+from export.int8_graph import OPSET, to_int8
 from export.onnx_graph import GraphRunner, save_graph
 from export.tensor_names import IMAGE_INPUT, OUTPUT_NAME
 from gateway.adapters.release_files import digest
@@ -59,6 +59,27 @@ def test_the_stem_and_the_last_projection_stay_in_fp32(load: LoadModel, tmp_path
         OUTPUT_NAME,
         onnx.TensorProto.FLOAT,
     )
+
+
+@pytest.mark.parametrize("tower", ["image", "text"])
+def test_little_is_left_beside_the_products(load: LoadModel, tmp_path: Path, tower: str) -> None:
+    """GELU is one step, a bias part of its product, and no product is rounded to int8 and taken
+    back."""
+    golden = golden_set(load("vit-argmax"))
+    inputs = golden.images if tower == "image" else golden.texts
+    graph = written(load, "vit-argmax", tower, tmp_path / tower, OPSET)
+    model = to_int8(graph, [inputs])
+    rows = {tensor.name for tensor in model.graph.initializer if len(tensor.dims) == 1}
+    makers = {output: node for node in model.graph.node for output in node.output}
+    steps = [node.op_type for node in model.graph.node]
+    assert "Gelu" in steps
+    assert "Erf" not in steps
+    for node in model.graph.node:
+        fed_by = {makers[name].op_type for name in node.input if name in makers}
+        if node.op_type == "QuantizeLinear":
+            assert fed_by.isdisjoint({"MatMul", "Gemm"})
+        if node.op_type == "Add" and not rows.isdisjoint(node.input):
+            assert "MatMul" not in fed_by
 
 
 def test_the_same_examples_give_the_same_bytes(load: LoadModel, tmp_path: Path) -> None:
