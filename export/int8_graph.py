@@ -1,9 +1,9 @@
 """A tower's graph in int8 for CPUs: static quantisation by ONNX Runtime, calibrated on examples.
 
-What is not a product stays in fp32, so a graph is as fast as it has few such steps. Of a ViT-B-32's
-image tower in int8, 3 parts of 10 were those that are no longer there: rounding what a product
-gives and taking it back, biases that are added afterwards, GELU in five steps (ONNX Runtime's own
-profile, batches of 8 on one core with AVX-512 VNNI).
+What is not a product stays in fp32, so a graph is the faster the less there is beside its products:
+nothing rounds what a product gives, a bias is part of its product, and GELU is one step. Against
+quantize_static alone that is 41 instead of 48 ms for a picture through ViT-B-32 (fp32: 96), and 6.4
+instead of 7.7 for a text of 16 tokens (15.2); batches of 8, in turn, on one core with AVX-512 VNNI.
 """
 
 from __future__ import annotations

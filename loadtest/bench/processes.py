@@ -14,6 +14,7 @@ from typing import IO
 
 import orjson
 
+from gateway.adapters.release_files import read_manifest
 from gateway.local.sample_catalog import SampleItem
 
 
@@ -30,8 +31,10 @@ class Served:
 
     @property
     def index(self) -> Path:
-        """The index's folder: one for each release, so that none is the other's."""
-        return self.state / f"index-{self.release}"
+        """The index's folder: one for each vector space, so that none is another's, also when a
+        release is exported anew."""
+        fingerprint = read_manifest(self.repository, self.release).fingerprint
+        return self.state / f"index-{self.release}-{fingerprint}"
 
     def environment(self) -> dict[str, str]:
         """This process's, with the gateway's settings."""
