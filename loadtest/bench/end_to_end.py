@@ -1,7 +1,6 @@
 """Searches over HTTP and indexing, against the towers alone on the same machine.
 
-The ceiling is what ONNX Runtime makes of a tower at its best batch, with all cores and nothing
-around it. End to end is a JPEG or words in and products out, with Triton, gateway and load
+The ceiling is what ONNX Runtime makes of a tower at its best, with all cores and nothing around it. End to end is a JPEG or words in and products out, with Triton, gateway and load
 generator on the same cores. Every run measures one right after the other, so that a ratio is of
 one moment of the machine.
 
