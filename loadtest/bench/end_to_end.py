@@ -1,8 +1,9 @@
 """Searches over HTTP and indexing, against the towers alone on the same machine.
 
-The ceiling is what ONNX Runtime makes of a tower at its best, with all cores and nothing around it. End to end is a JPEG or words in and products out, with Triton, gateway and load
-generator on the same cores. Every run measures one right after the other, so that a ratio is of
-one moment of the machine.
+The ceiling is what ONNX Runtime makes of a tower at its best, with all cores and nothing around it.
+End to end is a JPEG or words in and products out, with Triton, gateway and load generator on the
+same cores. Every run measures one right after the other, so that a ratio is of one moment of the
+machine.
 
 With a release in int8, both are also held against what is usually served: the tower in fp32, with
 every text at the context's full length.
