@@ -88,8 +88,8 @@ class PageFill:
         return math.ceil(hits * self._points_a_hit) + SPARE_POINTS
 
     def learn(self, hits: int, points: int) -> None:
-        """So many hits took so many points."""
-        seen = points / hits
+        """So many hits took so many points; fewer, if a second request filled the page up."""
+        seen = max(1.0, points / hits)
         slower = self._points_a_hit + self._SLOWLY * (seen - self._points_a_hit)
         self._points_a_hit = max(seen, slower)
 

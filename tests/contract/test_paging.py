@@ -144,6 +144,14 @@ def test_a_page_of_few_pictures_after_many_takes_fewer_points_in_time() -> None:
     assert page(store, 20, 0, 0, fill)[1] == [20 + SPARE_POINTS + 1]
 
 
+def test_never_fewer_points_are_read_than_hits_are_wanted() -> None:
+    """Also after pages that a second request filled with its first point."""
+    fill = PageFill()
+    for _ in range(1000):
+        fill.learn(hits=20, points=1)
+    assert fill.points(20) == 20 + SPARE_POINTS
+
+
 def test_the_windows_do_not_depend_on_the_page() -> None:
     """What is read before the first is how the first begins."""
     for n in (1, 20, 1000):

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
+from export import onnx_graph
 from export.golden import golden_images, golden_set
 from export.int8_graph import OPSET, to_int8
 from export.onnx_graph import GraphRunner, save_graph
@@ -80,6 +81,22 @@ def test_little_is_left_beside_the_products(load: LoadModel, tmp_path: Path, tow
             assert fed_by.isdisjoint({"MatMul", "Gemm"})
         if node.op_type == "Add" and not rows.isdisjoint(node.input):
             assert "MatMul" not in fed_by
+
+
+def test_weights_in_a_file_of_their_own_are_converted_too(
+    load: LoadModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they are when a graph is too big for one file."""
+    images = golden_images(load("vit-argmax").pixels)
+    vectors = []
+    for name, most_bytes in (("within", 10**6), ("beside", 0)):
+        monkeypatch.setattr(onnx_graph, "MAX_EMBEDDED_BYTES", most_bytes)
+        graph = written(load, "vit-argmax", "image", tmp_path / name)
+        assert graph.with_name(onnx_graph.DATA_FILE).exists() is (name == "beside")
+        served = tmp_path / f"{name}-int8"
+        served.mkdir()
+        vectors.append(GraphRunner(save_graph(to_int8(graph, [images]), served))(images))
+    np.testing.assert_array_equal(*vectors)
 
 
 def test_the_same_examples_give_the_same_bytes(load: LoadModel, tmp_path: Path) -> None:
