@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from gateway.adapters.release_files import list_releases
 from gateway.cli.console import say
 from loadtest.bench import batching, end_to_end, engine, gateway_cost, pixels, start
 from loadtest.bench.figures import machine
@@ -52,6 +53,15 @@ BENCHMARKS: Mapping[str, Benchmark] = {
 }
 
 
+def _require_release(repository: Path, release: str | None, option: str) -> None:
+    there = list_releases(repository)
+    if release is not None and release not in there:
+        known = ", ".join(there) or "none"
+        raise typer.BadParameter(
+            f"{repository} has no release {release}; it has: {known}", param_hint=option
+        )
+
+
 def command(
     folder: Annotated[Path, typer.Option("--out", help="Folder for results and state.")] = Path(
         ".lookalike/bench"
@@ -74,6 +84,8 @@ def command(
         raise typer.BadParameter(
             f"no such benchmark: {', '.join(sorted(unknown))}", param_hint="--only"
         )
+    for option, name in (("--release", release), ("--int8", int8)):
+        _require_release(repository, name, option)
     folder.mkdir(parents=True, exist_ok=True)
     subject = Subject(folder, repository, release, int8, items)
     page = [f"{machine()}; {datetime.now(UTC):%Y-%m-%d}; median (least-greatest) of 5 runs", ""]

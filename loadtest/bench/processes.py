@@ -70,10 +70,12 @@ def index_sample(served: Served, items: Sequence[SampleItem]) -> None:
     catalog = served.state / "items.jsonl"
     catalog.write_bytes(b"".join(orjson.dumps(s.item) + b"\n" for s in items))
     command = served.command("index", "--catalog", str(catalog), "--release", served.release)
-    subprocess.run(
+    done = subprocess.run(
         [*command, "--pictures", str(served.state / "drawings")],
-        env=served.environment(), check=True, capture_output=True,
+        env=served.environment(), check=False, capture_output=True, text=True,
     )  # fmt: skip
+    if done.returncode != 0:
+        raise SystemExit(f"lookalike index: {done.stderr.strip()}")
 
 
 @contextmanager

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import typer
+from typer.testing import CliRunner
+
+from loadtest.bench import __main__ as bench
 from loadtest.bench.closed_loop import raw
 from loadtest.bench.figures import Figure, table
 from loadtest.bench.gateway_cost import Cost
@@ -16,6 +22,20 @@ def test_a_figure_is_the_median_with_its_spread() -> None:
 def test_a_core_answers_as_many_as_its_time_allows() -> None:
     once = Figure(2.5, 2.0, 3.0)
     assert Cost(once, once).per_core_second == 400
+
+
+def test_a_release_that_is_not_there_is_told_of_before_anything_is_measured(
+    tmp_path: Path,
+) -> None:
+    app = typer.Typer()
+    app.command()(bench.command)
+    out = ["--out", str(tmp_path / "out")]
+    for option in ("--release", "--int8"):
+        told = CliRunner().invoke(app, [*out, option, "nosuch"])
+        assert told.exit_code == 2
+        assert "nosuch" in told.output
+        assert "sample-v1" in told.output
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_table_is_aligned() -> None:
