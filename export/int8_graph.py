@@ -79,8 +79,6 @@ def _save_with_biases_in_products(graph: Path, lean: Path, external: bool) -> No
     pattern.RewriteRuleSet(
         [_LinearAsGemm.rule()]  # type: ignore[no-untyped-call] # partly typed
     ).apply_to_model(model)
-    for number, node in enumerate(model.graph):
-        node.name = node.name or f"{node.op_type}_{number}"  # nodes are excluded by their names
     ir.save(model, lean, external_data=f"{lean.name}.data" if external else None)
 
 

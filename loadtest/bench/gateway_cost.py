@@ -51,10 +51,7 @@ def measure(subject: Subject) -> dict[str, Cost]:
     try:
         with (
             responding(subject.repository, subject.release) as triton,
-            serving(
-                Served(subject.state, subject.repository, subject.release, triton, GATEWAY_CORE),
-                items,
-            ) as it,
+            serving(_on_its_core(subject, triton), items) as it,
         ):
             process, port = it
             return {
@@ -74,7 +71,7 @@ def shown(costs: Mapping[str, Cost]) -> list[str]:
     return table(["search", "CPU ms", "a core and second", "answered/s"], rows)
 
 
-def _on_a_core(subject: Subject, triton: str) -> Served:
+def _on_its_core(subject: Subject, triton: str) -> Served:
     return Served(subject.state, subject.repository, subject.release, triton, GATEWAY_CORE)
 
 
